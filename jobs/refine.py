@@ -1,0 +1,95 @@
+"""Bronze becomes silver: typed and valid rows as versions; the others go to quarantine with every reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pyspark import StorageLevel
+from pyspark.sql import functions as F
+
+from tidemill.cli.job import main
+from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.core.failpoints import failpoint
+from tidemill.data import ledger
+from tidemill.data.balance import add_balances, check_balance, end_to_end
+from tidemill.data.commit import Slice, commit, derived_batch
+from tidemill.data.layout import with_layout
+from tidemill.data.read import layout_of, read, version_of
+from tidemill.data.refine import (
+    REASONS,
+    build_reason_counts,
+    build_rejected,
+    build_revised,
+    build_silver,
+    enforce_null_shares,
+    keep_unknown,
+    with_types,
+)
+from tidemill.data.tables import bronze_table, quarantine_table
+
+if TYPE_CHECKING:
+    from tidemill.cli.context import Context
+    from tidemill.data.sources import Source
+
+
+def run(context: Context) -> Result:
+    """Refines the bronze batches that silver does not hold yet, of every source of the use case."""
+    done = [_refine(context, source) for source in context.use_case.sources]
+    balances = [
+        end_to_end(
+            ledger.entries(context.root, bronze_table(source, context.contract(source)).label),
+            ledger.entries(context.root, context.silver(source).label),
+        )
+        for source in context.use_case.sources
+    ]
+    return Result(OK if any(done) else SKIPPED, add_balances(balances))
+
+
+def _refine(context: Context, source: Source) -> bool:
+    lake, contract = context.lake, context.contract(source)
+    bronze, silver, quarantine = bronze_table(source, contract), context.silver(source), quarantine_table(source)
+    landed = [e.batch_id for e in ledger.entries(lake.root, bronze.label)]
+    refined = {b for e in ledger.entries(lake.root, silver.label) for b in e.inputs["bronze"]}
+    todo = landed if context.rebuild else [b for b in landed if b not in refined]
+    if not todo:
+        return False
+    context.progress.say(f"{source.name}: checking {len(todo)} batch(es)")
+    inputs = {"bronze": todo, "contract": contract.digest, **context.again}
+    rows = read(context.spark, lake, bronze).where(F.col("batch_id").isin(todo))
+    typed = with_types(rows, contract, context.now + timedelta(days=1)).persist(StorageLevel.DISK_ONLY)
+    fresh = build_silver(typed.where(F.size(REASONS) == 0), source).where("_rank = 1")
+    known = None
+    if version_of(lake, silver) is not None and not context.rebuild:
+        known = read(context.spark, lake, silver)
+        fresh = keep_unknown(fresh, known)
+    fresh = fresh.persist(StorageLevel.DISK_ONLY)
+    try:
+        total, accepted = typed.count(), fresh.count()
+        kinds = [(row["reasons"], int(row["count"])) for row in build_reason_counts(typed).toLocalIterator()]
+        reasons = {r: sum(n for names, n in kinds if r in names) for r in sorted({r for names, _ in kinds for r in names})}
+        enforce_null_shares(contract, total, reasons, silver.label)
+        bad = sum(n for _, n in kinds)
+        counts = {"read": total, "accepted": accepted, "quarantined": bad, "duplicates": total - bad - accepted}
+        if bad:
+            batch = derived_batch(quarantine, inputs, context.cause)
+            frame = build_rejected(typed, "refine").withColumn("batch_id", F.lit(batch.batch_id))
+            old = Slice("step = 'refine'") if context.rebuild else None
+            commit(lake, quarantine, batch, frame, counts={f"reason:{r}": n for r, n in reasons.items()}, replace=old)
+        failpoint("refine.between_tables", source.name)
+        revised = build_revised(fresh, known).count() if source.key else 0
+        batch = derived_batch(silver, inputs, context.cause)
+        placed = with_layout(
+            fresh.withColumn("batch_id", F.lit(batch.batch_id)), silver, *layout_of(lake, silver)
+        )
+        everything = Slice("true") if context.rebuild else None
+        written = commit(lake, silver, batch, placed, counts={**counts, "revised": revised}, replace=everything)
+        check_balance(counts, written.entry.rows, silver.label)
+    finally:
+        fresh.unpersist()
+        typed.unpersist()
+    return True
+
+
+if __name__ == "__main__":
+    main("refine", run)

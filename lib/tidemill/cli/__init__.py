@@ -1,0 +1,1 @@
+"""Job arguments, the console command, summaries."""

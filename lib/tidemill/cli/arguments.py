@@ -1,0 +1,48 @@
+"""Job arguments: the same for every job, checked before anything starts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from tidemill.core.errors import Exit, TidemillError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise TidemillError(
+            "E_ARGUMENTS",
+            message,
+            where=self.prog,
+            next_step=f"see ./spark-submit.sh {self.prog} --help",
+            exit_code=Exit.USAGE,
+        )
+
+
+def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the arguments of a job.
+
+    Raises:
+        TidemillError: E_ARGUMENTS (usage).
+    """
+    parser = _Parser(prog=job, description=f"tidemill job {job}", allow_abbrev=False)
+    parser.add_argument("--use-case", default="churn", help="a file of the feature repository (default: churn)")
+    parser.add_argument("--repo", help="the feature repository (default: feature_repo)")
+    parser.add_argument("--env", default="local", help="the configuration overlay (default: local)")
+    parser.add_argument("--root", help="the folder of all local state (default: var)")
+    parser.add_argument("--as-of", help="the as-of time, ISO 8601, UTC")
+    parser.add_argument("--from", dest="since", help="the first as-of time of a range")
+    parser.add_argument("--until", help="the end of a range of as-of times, exclusive")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration key")
+    parser.add_argument("--rebuild", action="store_true", help="make again what is there")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+    found = parser.parse_args(argv)
+    if found.as_of and (found.since or found.until):
+        parser.error("--as-of stands alone; a range is --from and --until")
+    if bool(found.since) != bool(found.until):
+        parser.error("--from and --until go together")
+    return found

@@ -1,0 +1,135 @@
+"""What a job is given: its arguments resolved, the tables, and Spark when it is first needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.session import spark_session
+from tidemill.core.time import format_time, from_micros, to_micros
+from tidemill.data.contract import Contract, read_contract
+from tidemill.data.tables import Lake, Table, silver_table
+from tidemill.data.watermark import first_event, watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from tidemill.core.config import Config
+    from tidemill.core.progress import Progress
+    from tidemill.data.sources import Source
+    from tidemill.models.use_case import UseCase
+
+
+@dataclass
+class Context:
+    """One run of one job, or of the pipeline, for one use case.
+
+    Args:
+        job: the job's name.
+        use_case: what is run.
+        repo: the feature repository it was loaded from.
+        config: the configuration.
+        lake: the tables, and the run that writes them.
+        now: when the run started; the only clock that jobs know.
+        progress: for people.
+        requested: the as-of times asked for; none means the use case's own default.
+        rebuild: whether what is there is made again.
+    """
+
+    job: str
+    use_case: UseCase
+    repo: Path
+    config: Config
+    lake: Lake
+    now: datetime
+    progress: Progress
+    requested: tuple[datetime, ...] = ()
+    rebuild: bool = False
+    contracts: dict[str, Contract] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The local state folder."""
+        return self.lake.root
+
+    @property
+    def cause(self) -> str:
+        """The cause of the batches that this run commits."""
+        return "rebuild" if self.rebuild else "new"
+
+    @property
+    def again(self) -> dict[str, str]:
+        """What tells a rebuilt batch from the one it replaces: inputs to add to it."""
+        return {"rebuild": self.lake.run_id} if self.rebuild else {}
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """The Spark session, made when it is first asked for."""
+        self.progress.say("starting Spark")
+        return spark_session(f"{self.job} {self.use_case.name}")
+
+    def contract(self, source: Source) -> Contract:
+        """The source's contract, read once."""
+        if source.name not in self.contracts:
+            self.contracts[source.name] = read_contract(self.repo, source.contract)
+        return self.contracts[source.name]
+
+    def silver(self, source: Source) -> Table:
+        """The source's silver table."""
+        return silver_table(source, self.contract(source))
+
+    def place(self, source: Source) -> str:
+        """Where the source's files are: configuration before contract."""
+        given = self.config.sources.get(source.name)
+        if given is not None:
+            return given.path
+        path = self.contract(source).path.replace("{root}", str(self.root))
+        return path if path.startswith("/") else str(self.repo / path)
+
+    @cached_property
+    def as_of(self) -> datetime:
+        """The as-of time of the run.
+
+        Raises:
+            TidemillError: E_NO_TIME (no input) where nothing has been ingested or the time is not after the first event.
+        """
+        at = self.requested[-1] if self.requested else self._default_time()
+        firsts = [first_event(self.lake, self.silver(s)) for s in self.use_case.label.sources]
+        first = min((f for f in firsts if f is not None), default=None)
+        if first is None or at <= first:
+            when = "there is no event" if first is None else f"the first event is at {format_time(first)}"
+            raise TidemillError(
+                "E_NO_TIME",
+                f"nothing was known before {format_time(at)}: {when}",
+                where=f"use case {self.use_case.name!r}, --as-of {format_time(at)}",
+                next_step="choose an as-of time after the first event, or ingest older data",
+                exit_code=Exit.NO_INPUT,
+            )
+        return at
+
+    def watermark(self, sources: Iterable[Source], at: datetime | None) -> datetime | None:
+        """The least watermark of the sources at a moment, or for everything delivered; None where one has no event."""
+        marks = [watermark(self.lake, s, self.silver(s), at) for s in sources]
+        known = [to_micros(m) for m in marks if m is not None]
+        return from_micros(min(known)) if known and len(known) == len(marks) else None
+
+    def _default_time(self) -> datetime:
+        covered = self.watermark(self.use_case.sources, None)
+        if covered is not None and self.use_case.default_time == "newest_matured":
+            covered -= self.use_case.label.matures_after
+        newest = None if covered is None else self.use_case.grid.newest(min(covered, self.now))
+        if newest is None:
+            raise TidemillError(
+                "E_NO_TIME",
+                "no as-of time was asked for and the data cover none of the use case's own",
+                where=f"use case {self.use_case.name!r}",
+                next_step="ingest its sources first, or name a time with --as-of",
+                exit_code=Exit.NO_INPUT,
+            )
+        return newest

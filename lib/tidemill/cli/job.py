@@ -1,0 +1,289 @@
+"""The frame around every job: arguments, lease, run record, errors, summary."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tidemill import __version__
+from tidemill.cli.arguments import parse_arguments
+from tidemill.cli.context import Context
+from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balance
+from tidemill.cli.screen import show
+from tidemill.cli.tables import table_versions
+from tidemill.core.config import load_config
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.failpoints import failpoint
+from tidemill.core.lease import lease
+from tidemill.core.progress import Progress
+from tidemill.core.runs import RECORD, SUMMARY, TRACEBACK, new_run_id, run_folder, summaries, write_json, write_text
+from tidemill.core.time import format_time, parse_time
+from tidemill.data.tables import Lake
+from tidemill.models.use_case import load_use_case
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from tidemill.models.use_case import UseCase
+
+HOME = Path(__file__).resolve().parents[3]
+Job = tuple[str, "Callable[[Context], Result]"]
+
+
+def main(name: str, run: Callable[[Context], Result]) -> NoReturn:
+    """Runs one job as a process: `spark-submit jobs/<name>.py ...`; ends with the documented exit code."""
+    sys.exit(run_jobs(name, lambda _: [(name, run)], sys.argv[1:]))
+
+
+def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[str]) -> int:
+    """Runs jobs one after another in this process, as one run.
+
+    Args:
+        name: what the run is called: the job, or `pipeline`.
+        jobs_of: the jobs of a use case, in order.
+        argv: the arguments.
+
+    Returns:
+        The exit code. Errors are said in three lines on standard error, and in the JSON object where one is asked for.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    as_json = "--json" in argv
+    summary: dict[str, Any] = {"job": name, "status": FAILED}
+    started = time.monotonic()
+    folder: Path | None = None
+    try:
+        arguments = parse_arguments(name, argv)
+        context = _context(name, arguments)
+        jobs = jobs_of(context.use_case)
+        if arguments.dry_run:
+            return _plan(name, context, jobs)
+        summary |= {"run_id": context.lake.run_id, "use_case": context.use_case.name}
+        folder = run_folder(context.root, context.lake.run_id)
+        with ExitStack() as stack:
+            _hold_leases(stack, name, context)
+            summary |= _run_all(name, context, jobs, arguments)
+        code = Exit.OK
+    except TidemillError as error:
+        code = error.exit_code
+        _failed(summary, error, folder, as_json=as_json)
+    except SystemExit as stop:
+        code = Exit(int(stop.code or 0)) if isinstance(stop.code, int) else Exit.BUG
+        if code != Exit.OK:
+            _failed(summary, _stopped(), folder, as_json=as_json)
+    except Exception as error:  # noqa: BLE001: the last frame of the process: nothing may leave without its three lines
+        explained = _explain(error, folder)
+        code = explained.exit_code
+        _failed(summary, explained, folder, as_json=as_json)
+    summary["seconds"] = round(time.monotonic() - started, 3)
+    if folder is not None and code == Exit.OK:
+        _finish(folder, summary)
+    if as_json:
+        print(json.dumps(_published(summary), allow_nan=False))
+    elif code == Exit.OK:
+        show(summary)
+    return int(code)
+
+
+def _context(name: str, arguments: argparse.Namespace) -> Context:
+    now = datetime.now(UTC)
+    repo = Path(arguments.repo).resolve() if arguments.repo else HOME / "feature_repo"
+    use_case = load_use_case(repo, arguments.use_case)
+    config = load_config(HOME / "conf", arguments.env, arguments.set)
+    _check_sources(config.sources, use_case)
+    root = Path(arguments.root).resolve() if arguments.root else HOME / "var"
+    lake = Lake(root, new_run_id(now, name), config.layout, config.lease_timeout)
+    steps = Progress(1)
+    return Context(name, use_case, repo, config, lake, now, steps, _requested(arguments, use_case, now), arguments.rebuild)
+
+
+def _check_sources(given: dict[str, Any], use_case: UseCase) -> None:
+    from tidemill.core.errors import nearest
+
+    known = [s.name for s in use_case.sources]
+    for name in given:
+        if name not in known:
+            raise TidemillError(
+                "E_SET",
+                f"the use case {use_case.name!r} has no source {name!r}",
+                where=f"--set sources.{name}.path",
+                next_step=nearest(name, known),
+                exit_code=Exit.USAGE,
+            )
+
+
+def _requested(arguments: argparse.Namespace, use_case: UseCase, now: datetime) -> tuple[datetime, ...]:
+    if arguments.since:
+        since, until = parse_time(arguments.since, "--from"), parse_time(arguments.until, "--until")
+        times = tuple(t for t in use_case.grid.times(until) if t >= since)
+        if not times:
+            raise TidemillError(
+                "E_TIME",
+                "the range holds no as-of time of the use case",
+                where=f"--from {arguments.since} --until {arguments.until}",
+                next_step=f"widen it; the grid starts at {use_case.grid.start}",
+                exit_code=Exit.USAGE,
+            )
+    else:
+        times = (parse_time(arguments.as_of),) if arguments.as_of else ()
+    for value in times:
+        if value > now:
+            raise TidemillError(
+                "E_FUTURE",
+                f"the as-of time {format_time(value)} lies in the future",
+                where="--as-of" if arguments.as_of else "--until",
+                next_step=f"choose a time up to now, {format_time(now.replace(microsecond=0))}",
+                exit_code=Exit.USAGE,
+            )
+    return times
+
+
+def _hold_leases(stack: ExitStack, name: str, context: Context) -> None:
+    owner = context.lake.run_id
+    timeout = context.config.lease_timeout
+    if name == "pipeline":
+        stack.enter_context(lease(context.root, "pipeline", owner=owner, timeout=timeout))
+    stack.enter_context(lease(context.root, f"use-case-{context.use_case.name}", owner=owner, timeout=timeout))
+
+
+def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.Namespace) -> dict[str, Any]:
+    context.progress = Progress(len(jobs))
+    write_json(run_folder(context.root, context.lake.run_id) / RECORD, _record(context, arguments))
+    steps: list[Step] = []
+    for job, run in jobs:
+        began = time.monotonic()
+        with context.progress.step(job):
+            result = run(context)
+        steps.append(Step(job, result, time.monotonic() - began))
+        failpoint("job.done", job)
+    return _summary(name, context, steps)
+
+
+def _record(context: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "job": context.job,
+        "version": __version__,
+        "use_case": context.use_case.name,
+        "declaration": context.use_case.digest,
+        "config": context.config.model_dump(),
+        "arguments": {k: v for k, v in vars(arguments).items() if v is not None},
+        "started": format_time(context.now),
+        "pid": os.getpid(),
+    }
+
+
+def _summary(name: str, context: Context, steps: list[Step]) -> dict[str, Any]:
+    skipped = all(step.result.status == SKIPPED for step in steps)
+    summary: dict[str, Any] = {
+        "status": SKIPPED if skipped else OK,
+        "steps": [step.as_json() for step in steps],
+        "tables": table_versions(context),
+        "counts": landed_balance(steps),
+        "model": {},
+        "metrics": {},
+        "notes": [note for step in steps for note in step.result.notes],
+        "facts": {},
+    }
+    if "as_of" in context.__dict__:
+        summary["as_of"] = format_time(context.as_of)
+    for step in steps:
+        summary["model"] |= dict(step.result.model)
+        summary["metrics"] |= dict(step.result.metrics)
+        summary["facts"] |= dict(step.result.facts)
+        summary |= {k: v for k, v in {"drift": step.result.drift, "report": step.result.report}.items() if v is not None}
+    if skipped and name == "pipeline":
+        return _finished_before(context, summary)
+    return summary
+
+
+def _finished_before(context: Context, summary: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the run that did the work, with its `run_id`; the steps and the status are those of this run."""
+    for earlier in summaries(context.root):
+        same = ("job", "use_case", "as_of")
+        wanted = {"job": "pipeline", "use_case": context.use_case.name, "as_of": summary.get("as_of")}
+        if earlier.get("status") == OK and all(earlier.get(k) == wanted[k] for k in same):
+            return {**earlier, "status": SKIPPED, "steps": summary["steps"]}
+    return summary
+
+
+def _plan(name: str, context: Context, jobs: list[Job]) -> int:
+    when = ", ".join(format_time(t) for t in context.requested) or "the use case's default time"
+    print(f"{name} would run {', '.join(job for job, _ in jobs)} for {context.use_case.name} at {when}")
+    return int(Exit.OK)
+
+
+def _finish(folder: Path, summary: dict[str, Any]) -> None:
+    write_json(folder / SUMMARY, summary)
+
+
+def _published(summary: dict[str, Any]) -> dict[str, Any]:
+    """The documented fields; those that do not apply are left out."""
+    kept = {k: v for k, v in summary.items() if k not in {"notes", "facts"}}
+    return {k: v for k, v in kept.items() if v not in ({}, None)}
+
+
+def _failed(summary: dict[str, Any], error: TidemillError, folder: Path | None, *, as_json: bool) -> None:
+    summary |= {"status": FAILED, "error": error.as_json()}
+    print(error.lines(), file=sys.stderr)
+    if folder is not None and folder.exists():
+        write_json(folder / SUMMARY, summary)
+    if not as_json:
+        sys.stdout.flush()
+
+
+def _explain(error: Exception, folder: Path | None) -> TidemillError:
+    """Turns an unforeseen error into its three lines; the traceback goes to the run folder."""
+    text = str(error)
+    where = "before the run had a folder"
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if full or "No space left on device" in text:
+        return TidemillError(
+            "E_DISK_FULL",
+            "no space is left on the device",
+            where=str(folder.parent.parent) if folder else where,
+            next_step="free space and run the same command again: it goes on where it stopped",
+            exit_code=Exit.IO,
+        )
+    if isinstance(error, PermissionError) or "Permission denied" in text:
+        return TidemillError(
+            "E_PERMISSION",
+            text.splitlines()[0],
+            where=str(getattr(error, "filename", None) or folder or where),
+            next_step="give the user who runs this the right to read and write there",
+            exit_code=Exit.IO,
+        )
+    if folder is not None:
+        write_text(folder / TRACEBACK, "".join(traceback.format_exception(error)))
+        where = str(folder / TRACEBACK)
+    else:
+        traceback.print_exception(error)
+    return TidemillError(
+        "E_BUG",
+        f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"[:300],
+        where=where,
+        next_step="run the same command again; if it comes back, report it with that file",
+        exit_code=Exit.BUG,
+    )
+
+
+def _terminated(_signal: int, _frame: Any) -> NoReturn:
+    raise SystemExit(int(Exit.TERMINATED))
+
+
+def _stopped() -> TidemillError:
+    return TidemillError(
+        "E_TERMINATED",
+        "the run was asked to stop",
+        where="signal SIGTERM",
+        next_step="run the same command again: it goes on where it stopped",
+        exit_code=Exit.TERMINATED,
+    )

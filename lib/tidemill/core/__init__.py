@@ -1,0 +1,1 @@
+"""The ground: errors, time, configuration, leases, run records. Imports nothing above it."""

@@ -1,0 +1,190 @@
+"""Configuration: `conf/base.yaml`, one overlay per environment, and `--set key=value`, in that order.
+
+What a use case means stands in its declaration; configuration holds only where things are and how much of the machine
+they may take. Each key is documented beside its value in `conf/base.yaml`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tidemill.core.errors import Exit, TidemillError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Layout(_Section):
+    """How new tables are cut into files; a table keeps what it was created with."""
+
+    buckets: Annotated[int, Field(gt=0, le=4096)]
+    period: Literal["all", "month"]
+
+
+class SourcePlace(_Section):
+    """Where a source's files are, instead of the place its contract names."""
+
+    path: str
+
+
+class Generate(_Section):
+    """The size and seed of the demo world."""
+
+    accounts: Positive
+    months: Annotated[int, Field(ge=6)]
+    seed: int
+
+
+class Train(_Section):
+    """How fits use the machine; all of it changes a model, so none of it is taken from the machine itself."""
+
+    partitions: Positive
+    parallel_fits: Positive
+    seed: int
+
+
+class Materialize(_Section):
+    """The online store."""
+
+    parity_sample: Positive
+
+
+class Monitor(_Section):
+    """Thresholds of the drift verdict, in units of the population stability index."""
+
+    bins: Annotated[int, Field(ge=2)]
+    warn: Annotated[float, Field(gt=0)]
+    alert: Annotated[float, Field(gt=0)]
+    alert_share: Share
+    minimum_rows: Positive
+
+
+class Maintain(_Section):
+    """Compaction and retention."""
+
+    target_files: Positive
+    retention_hours: Annotated[int, Field(ge=0)]
+
+
+class Config(_Section):
+    """The whole configuration of a run."""
+
+    layout: Layout
+    lease_timeout: Annotated[float, Field(ge=0)]
+    sources: dict[str, SourcePlace]
+    generate: Generate
+    train: Train
+    materialize: Materialize
+    monitor: Monitor
+    maintain: Maintain
+
+
+def load_config(folder: Path, environment: str, overrides: Iterable[str] = ()) -> Config:
+    """Reads the configuration of one environment.
+
+    Args:
+        folder: holds `base.yaml` and the overlays.
+        environment: the overlay's name without its ending.
+        overrides: `key.subkey=value` texts; values are YAML.
+
+    Raises:
+        TidemillError: E_ENVIRONMENT or E_SET (usage), E_CONFIG (configuration).
+    """
+    values = _read(folder / "base.yaml")
+    overlay = folder / f"{environment}.yaml"
+    if not overlay.exists():
+        known = [p.stem for p in folder.glob("*.yaml") if p.stem != "base"]
+        raise TidemillError(
+            "E_ENVIRONMENT",
+            f"there is no environment {environment!r}",
+            where=f"--env {environment}",
+            next_step=nearest(environment, known),
+            exit_code=Exit.USAGE,
+        )
+    values = _merge(values, _read(overlay))
+    for text in overrides:
+        values = _merge(values, _parse_override(text))
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, tuple(overrides), folder) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise TidemillError(
+            "E_CONFIG",
+            f"the configuration cannot be read: {error}",
+            where=str(path),
+            next_step="make it a readable YAML file",
+            exit_code=Exit.CONFIGURATION,
+        ) from error
+    return found or {}
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, sign, value = text.partition("=")
+    if not sign or not all(key.split(".")):
+        raise TidemillError(
+            "E_SET",
+            f"{text!r} is not of the form key=value",
+            where=f"--set {text}",
+            next_step="write for instance --set generate.accounts=20000",
+            exit_code=Exit.USAGE,
+        )
+    parsed: Any = yaml.safe_load(value)
+    for part in reversed(key.split(".")):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def _explain(error: ValidationError, overrides: tuple[str, ...], folder: Path) -> TidemillError:
+    """Says of the first fault whether a `--set` or a file made it, and which key was probably meant."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    given = next((text for text in overrides if text.partition("=")[0] in {key, key.rpartition(".")[0]}), None)
+    if first["type"] == "extra_forbidden":
+        what = f"there is no configuration key {key!r}"
+        next_step = nearest(key, _known_keys(Config))
+    else:
+        what = f"the configuration key {key!r} is refused: {first['msg']}"
+        next_step = "give it a value of the kind that conf/base.yaml shows"
+    return TidemillError(
+        "E_SET" if given else "E_CONFIG",
+        what,
+        where=f"--set {given}" if given else str(folder),
+        next_step=next_step,
+        exit_code=Exit.USAGE if given else Exit.CONFIGURATION,
+    )
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += _known_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(f"{prefix}{name}" + (".NAME.path" if name == "sources" else ""))
+    return keys

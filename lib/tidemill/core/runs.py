@@ -1,0 +1,47 @@
+"""Run records: one folder a run under `<root>/runs/`, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+SUMMARY = "summary.json"
+RECORD = "record.json"
+TRACEBACK = "traceback.txt"
+REPORT = "report.html"
+
+
+def new_run_id(started: datetime, job: str) -> str:
+    """A name that sorts by start and is not given twice."""
+    return f"{started:%Y%m%dT%H%M%SZ}-{job}-{secrets.token_hex(3)}"
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """The folder of one run."""
+    return root / "runs" / run_id
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file so that a reader sees the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file so that a reader sees the old one or the whole new one."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def summaries(root: Path) -> Iterator[dict[str, Any]]:
+    """The summaries of the finished runs of a root, newest first."""
+    for path in sorted((root / "runs").glob(f"*/{SUMMARY}"), reverse=True):
+        yield json.loads(path.read_text(encoding="utf-8"))

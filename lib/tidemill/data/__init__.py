@@ -1,0 +1,1 @@
+"""Tables, contracts, readers, the commit primitive and its ledger."""

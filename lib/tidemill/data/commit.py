@@ -1,0 +1,261 @@
+"""The commit primitive: the one way in which any table of the lake is written.
+
+A batch is identified by what it was made from. Its identity and the digest of its inputs travel in the Delta commit
+itself, the commit is read back before it counts, and a row in the ledger makes it visible. Whatever ends the process in
+between, the next writer of the table finds either nothing, or a whole commit that carries all that its ledger row
+needs: it is then ledgered as it stands. A lost answer is settled by reading the log, never by writing again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+
+from tidemill.core.digest import digest_of
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.failpoints import failpoint
+from tidemill.core.lease import lease
+from tidemill.data import ledger
+from tidemill.data.schema import delta_schema
+from tidemill.data.tables import BUCKETS_PROPERTY, DECLARATION_PROPERTY, PERIOD_PROPERTY, Lake, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame
+
+_METADATA = "userMetadata"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is committed, by what it was made from.
+
+    Args:
+        batch_id: its identity; the same identity is committed once.
+        inputs: what it was made from, as JSON values; the same identity with other inputs is an error.
+        cause: `new`, `late`, `rebuild` or `compact`.
+    """
+
+    batch_id: str
+    inputs: dict[str, Any]
+    cause: str = "new"
+
+    @property
+    def digest(self) -> str:
+        """The digest of the inputs."""
+        return digest_of(self.inputs)
+
+
+def derived_batch(table: Table, inputs: dict[str, Any], cause: str = "new") -> Batch:
+    """A batch made from other batches: its identity is the digest of the table, the slice and those batches."""
+    return Batch(digest_of([table.label, table.declaration, inputs])[:32], inputs, cause)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The rows that a commit replaces: a predicate over the table's columns, in Delta's SQL."""
+
+    predicate: str
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A batch that the table holds, and whether this call wrote it."""
+
+    entry: ledger.Entry
+    written: bool
+
+
+def ledgered(lake: Lake, table: Table, batch: Batch) -> ledger.Entry | None:
+    """The ledger's row of a batch, if the table holds it.
+
+    Raises:
+        TidemillError: E_BATCH_CHANGED (data) where the same identity was committed with other inputs.
+    """
+    for entry in ledger.entries(lake.root, table.label):
+        if entry.batch_id == batch.batch_id:
+            if entry.digest != batch.digest:
+                raise TidemillError(
+                    "E_BATCH_CHANGED",
+                    f"batch {batch.batch_id} is already committed with other inputs",
+                    where=f"{table.label} version {entry.version}",
+                    next_step="give the changed input a name of its own, or run again with --rebuild",
+                    exit_code=Exit.DATA,
+                )
+            return entry
+    return None
+
+
+def commit(
+    lake: Lake,
+    table: Table,
+    batch: Batch,
+    rows: DataFrame | pa.Table,
+    *,
+    counts: Mapping[str, int] | None = None,
+    replace: Slice | None = None,
+) -> Committed:
+    """Writes one batch, once.
+
+    Args:
+        lake: where, and who writes.
+        table: the table; created here if it does not exist.
+        batch: the identity and inputs of the rows.
+        rows: a frame with exactly the table's columns, or an Arrow table for small tables written without a JVM.
+        counts: the step's counts, kept with the batch.
+        replace: the rows that these take the place of; without it the rows are appended.
+
+    Returns:
+        The ledgered batch; `written` is False where it was there already.
+
+    Raises:
+        TidemillError: E_BATCH_CHANGED, E_DECLARATION (data), E_LEASE (try again), E_FOREIGN_WRITE (data),
+            E_COMMIT_LOST (bug).
+    """
+    path = lake.path(table)
+    with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
+        _create(lake, table)
+        recover(lake, table)
+        entry = ledgered(lake, table, batch)
+        if entry is not None:
+            return Committed(entry, written=False)
+        failpoint("commit.before_write", table.label)
+        metadata = json.dumps(
+            {
+                "batch_id": batch.batch_id,
+                "digest": batch.digest,
+                "cause": batch.cause,
+                "run_id": lake.run_id,
+                "counts": dict(counts or {}),
+                "inputs": batch.inputs,
+            },
+            sort_keys=True,
+        )
+        before = DeltaTable(str(path)).version()
+        try:
+            _write(path, table, batch, rows, metadata, replace)
+        except Exception:
+            # The write may have been made although its answer was lost: the log decides.
+            if not _commits(path, before):
+                raise
+        failpoint("commit.after_write", table.label)
+        found = recover(lake, table)
+        if [e.batch_id for e in found] != [batch.batch_id]:
+            raise TidemillError(
+                "E_COMMIT_LOST",
+                f"batch {batch.batch_id} was written but its commit is not in the table's log",
+                where=f"{table.label} after version {before}",
+                next_step="run the same command again and report this if it comes back",
+                exit_code=Exit.BUG,
+            )
+        return Committed(found[0], written=True)
+
+
+def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
+    """Ledgers the commits that the table's log holds beyond its last ledgered version; returns them.
+
+    Raises:
+        TidemillError: E_FOREIGN_WRITE (data) where such a commit is not ours.
+    """
+    path = lake.path(table)
+    known = [entry.version for entry in ledger.entries(lake.root, table.label)]
+    last = max(known, default=0)  # version 0 is the creation of the table
+    added = []
+    for version, info in _commits(path, last):
+        try:
+            metadata = json.loads(info[_METADATA])
+            entry = ledger.Entry(
+                table=table.label,
+                version=version,
+                rows=_rows(info),
+                committed_at=int(info["timestamp"]) * 1000,
+                **metadata,
+            )
+        except (KeyError, TypeError, ValueError):
+            raise TidemillError(
+                "E_FOREIGN_WRITE",
+                f"version {version} of the table was not written by this project",
+                where=f"{table.label} at {path}",
+                next_step=f"RESTORE the table to version {last}, or move the change into a source and ingest it",
+                exit_code=Exit.DATA,
+            ) from None
+        failpoint("commit.before_ledger", table.label)
+        ledger.append(lake, entry)
+        failpoint("commit.after_ledger", table.label)
+        added.append(entry)
+    return added
+
+
+def _create(lake: Lake, table: Table) -> None:
+    path = str(lake.path(table))
+    if not DeltaTable.is_deltatable(path):
+        properties = {DECLARATION_PROPERTY: table.declaration}
+        if table.entity is not None:
+            properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
+        DeltaTable.create(
+            path,
+            schema=Schema.from_arrow(delta_schema(table.columns)),
+            partition_by=list(table.partitions),
+            configuration=properties,
+            name=table.name,
+            raise_if_key_not_exists=False,
+        )
+        failpoint("commit.created", table.label)
+        return
+    made = DeltaTable(path).metadata().configuration.get(DECLARATION_PROPERTY, "")
+    if made != table.declaration:
+        raise TidemillError(
+            "E_DECLARATION",
+            "the table holds rows made under another declaration",
+            where=f"{table.label} at {path}",
+            next_step="give the changed declaration a new version, so that both can be told apart",
+            exit_code=Exit.DATA,
+        )
+
+
+def _write(
+    path: Path, table: Table, batch: Batch, rows: DataFrame | pa.Table, metadata: str, replace: Slice | None
+) -> None:
+    if isinstance(rows, pa.Table):
+        write_deltalake(
+            str(path),
+            rows.select(list(table.names)).cast(delta_schema(table.columns)),
+            mode="append" if replace is None else "overwrite",
+            predicate=None if replace is None else replace.predicate,
+            commit_properties=CommitProperties(custom_metadata={_METADATA: metadata}),
+        )
+        return
+    writer = (
+        rows.select(*table.names)
+        .write.format("delta")
+        .option("txnAppId", f"tidemill:{table.label}:{batch.batch_id}")
+        .option("txnVersion", "1")
+        .option(_METADATA, metadata)
+        .mode("append" if replace is None else "overwrite")
+    )
+    if replace is not None:
+        writer = writer.option("replaceWhere", replace.predicate)
+        if batch.cause == "compact":
+            writer = writer.option("dataChange", "false")
+    writer.save(str(path))
+
+
+def _commits(path: Path, after: int) -> list[tuple[int, dict[str, Any]]]:
+    """The commits beyond a version, oldest first."""
+    table = DeltaTable(str(path))
+    newest = table.version()
+    if newest <= after:
+        return []
+    history = table.history(newest - after)
+    return sorted(((int(info["version"]), info) for info in history if info["version"] > after), key=lambda c: c[0])
+
+
+def _rows(info: dict[str, Any]) -> int:
+    metrics = info.get("operationMetrics", {})
+    return int(metrics.get("numOutputRows", metrics.get("num_added_rows", 0)))

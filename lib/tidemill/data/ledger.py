@@ -1,0 +1,108 @@
+"""The ledger: one row for every batch that any table holds, in the order of their commits.
+
+A row is what makes a batch exist for readers: tables are opened at their last ledgered version. The ledger is a small
+Delta table of its own, written without a JVM.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable, write_deltalake
+
+from tidemill.core.lease import lease
+from tidemill.data.tables import OPS, Lake, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEDGER = Table(
+    OPS,
+    "ledger",
+    (
+        ("table", "string"),
+        ("batch_id", "string"),
+        ("digest", "string"),
+        ("cause", "string"),
+        ("version", "bigint"),
+        ("rows", "bigint"),
+        ("run_id", "string"),
+        ("committed_at", "timestamp"),
+        ("counts", "string"),
+        ("inputs", "string"),
+    ),
+)
+_SCHEMA = pa.schema(
+    [
+        ("table", pa.string()),
+        ("batch_id", pa.string()),
+        ("digest", pa.string()),
+        ("cause", pa.string()),
+        ("version", pa.int64()),
+        ("rows", pa.int64()),
+        ("run_id", pa.string()),
+        ("committed_at", pa.timestamp("us", tz="UTC")),
+        ("counts", pa.string()),
+        ("inputs", pa.string()),
+    ]
+)
+_WAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ledgered batch.
+
+    Args:
+        table: `layer.name`.
+        batch_id: its identity.
+        digest: of its inputs.
+        cause: `new`, `late`, `rebuild` or `compact`.
+        version: the table's Delta version that holds it.
+        rows: rows written.
+        run_id: the run that wrote it.
+        committed_at: microseconds since the epoch, from the commit itself.
+        counts: named counts of the step, such as `read` and `accepted`.
+        inputs: what it was made from.
+    """
+
+    table: str
+    batch_id: str
+    digest: str
+    cause: str
+    version: int
+    rows: int
+    run_id: str
+    committed_at: int
+    counts: dict[str, int]
+    inputs: dict[str, Any]
+
+
+def entries(root: Path, label: str | None = None) -> list[Entry]:
+    """The ledgered batches of one table, or of all, oldest first."""
+    path = root / "lake" / OPS / LEDGER.name
+    if not DeltaTable.is_deltatable(str(path)):
+        return []
+    table = DeltaTable(str(path)).to_pyarrow_table()
+    if label is not None:
+        table = table.filter(pc.equal(table["table"], label))
+    rows = table.set_column(
+        table.schema.get_field_index("committed_at"), "committed_at", table["committed_at"].cast(pa.int64())
+    ).to_pylist()
+    found = [Entry(**{**row, "counts": json.loads(row["counts"]), "inputs": json.loads(row["inputs"])}) for row in rows]
+    return sorted(found, key=lambda e: (e.committed_at, e.table, e.version))
+
+
+def append(lake: Lake, entry: Entry) -> None:
+    """Adds one row; writers in other processes wait for each other."""
+    row = {
+        **entry.__dict__,
+        "counts": json.dumps(entry.counts, sort_keys=True),
+        "inputs": json.dumps(entry.inputs, sort_keys=True),
+    }
+    with lease(lake.root, "ledger", owner=lake.run_id, timeout=_WAIT_SECONDS):
+        write_deltalake(str(lake.path(LEDGER)), pa.Table.from_pylist([row], schema=_SCHEMA), mode="append")

@@ -1,0 +1,133 @@
+"""Table declarations: columns, keys, partitions and the order inside files; and where a lake keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tidemill.core.config import Layout
+    from tidemill.data.contract import Contract
+    from tidemill.data.sources import Source
+
+BRONZE, SILVER, QUARANTINE, GOLD, OPS = "bronze", "silver", "quarantine", "gold", "ops"
+BUCKETS_PROPERTY = "tidemill.buckets"
+PERIOD_PROPERTY = "tidemill.period"
+DECLARATION_PROPERTY = "tidemill.declaration"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The tables of one root, and the run that writes them.
+
+    Args:
+        root: the local state folder.
+        run_id: the run that writes, for the ledger.
+        layout: how new tables are cut; an existing table keeps its own.
+        lease_timeout: seconds to wait for another writer of the same table.
+    """
+
+    root: Path
+    run_id: str
+    layout: Layout
+    lease_timeout: float = 0.0
+
+    def path(self, table: Table) -> Path:
+        """The table's folder."""
+        return self.root / "lake" / table.layer / table.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake.
+
+    Args:
+        layer: bronze, silver, quarantine, gold or ops.
+        name: unique in its layer.
+        columns: names and Spark SQL types, partition columns included.
+        partitions: the columns that make folders.
+        sort: the order of rows inside each file.
+        entity: the column whose bucket a row lies in, or None for a table without buckets.
+        time: the column whose period a row lies in, or None.
+        declaration: digest of what makes this version of the table; data made under another is refused.
+    """
+
+    layer: str
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    partitions: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+    entity: str | None = None
+    time: str | None = None
+    declaration: str = ""
+
+    @property
+    def label(self) -> str:
+        """`layer.name`, as the ledger and the summary call it."""
+        return f"{self.layer}.{self.name}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names."""
+        return tuple(name for name, _ in self.columns)
+
+
+def bronze_table(source: Source, contract: Contract) -> Table:
+    """Grain: one landed row, every landed column a string, with its file and its place in it, counted from 1."""
+    landed = tuple((name, "string") for name in contract.landed)
+    return Table(
+        BRONZE,
+        source.name,
+        (*landed, ("source_file", "string"), ("position", "bigint"), ("batch_id", "string")),
+        partitions=("batch_id",),
+    )
+
+
+def silver_table(source: Source, contract: Contract) -> Table:
+    """Grain: one valid, typed row per row identity and version; times in UTC.
+
+    `row_id` is the identity across corrections; `event_time` when it happened; `known_time` when it arrived; `seq`
+    orders the versions of one identity; `op` is `upsert` or `delete`.
+    """
+    renamed = {source.event_time, source.known_time}
+    typed = tuple((c.name, c.type) for c in contract.columns if c.name not in renamed)
+    return Table(
+        SILVER,
+        source.name,
+        (
+            *typed,
+            ("event_time", "timestamp"),
+            ("known_time", "timestamp"),
+            ("seq", "bigint"),
+            ("op", "string"),
+            ("row_id", "string"),
+            ("batch_id", "string"),
+            ("period", "string"),
+            ("bucket", "int"),
+        ),
+        partitions=("period", "bucket"),
+        sort=(source.entity.key, "event_time", "row_id"),
+        entity=source.entity.key,
+        time="event_time",
+    )
+
+
+def quarantine_table(source: Source) -> Table:
+    """Grain: one rejected row, with every reason, the landed text as JSON or line, its digest and its place."""
+    return Table(
+        QUARANTINE,
+        source.name,
+        (
+            ("reasons", "array<string>"),
+            ("raw", "string"),
+            ("digest", "string"),
+            ("source_file", "string"),
+            ("position", "bigint"),
+            ("step", "string"),
+            ("bronze_batch_id", "string"),
+            ("batch_id", "string"),
+        ),
+        partitions=("batch_id",),
+    )

@@ -1,0 +1,1 @@
+"""Feature declarations, their computation, as-of joins, and Feast."""

@@ -1,0 +1,28 @@
+"""What a declaration needs to know of an aggregate, without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+
+@dataclass(frozen=True)
+class AggregateKind:
+    """An aggregate function over the events of one entity that lie in one window.
+
+    Args:
+        type: Spark SQL type of its result.
+        missing: its result over no event at all, or None for null.
+        needs_column: whether it aggregates a column's values or the events themselves.
+        spark: from the value (null where the event lies outside the window or fails the condition) and the event's
+            order (`struct(event_time, seq, row_id)`) to the aggregated column.
+    """
+
+    type: str
+    missing: float | None
+    needs_column: bool
+    spark: Callable[[Column, Column], Column]

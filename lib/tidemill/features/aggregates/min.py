@@ -1,0 +1,19 @@
+"""The smallest of the column's values, null over none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.features.aggregates.kind import AggregateKind
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+
+def _spark(value: Column, _order: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.min(value).cast("double")
+
+
+KIND = AggregateKind("double", None, needs_column=True, spark=_spark)

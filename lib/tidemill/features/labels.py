@@ -1,0 +1,77 @@
+"""Labels in plain Spark: who is in the population at t, and what happened to them in `[t, t + horizon)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from tidemill.features.pairs import (
+    AS_OF,
+    event_order,
+    keep_current,
+    with_future_as_ofs,
+    with_past_as_ofs,
+)
+from tidemill.features.specs import ActiveWithin, AnyEventIn, ValueAt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pyspark.sql import DataFrame
+
+    from tidemill.features.specs import Label
+
+LABEL = "label"
+
+
+def build_population(events: DataFrame, label: Label, as_ofs: Sequence[datetime]) -> DataFrame:
+    """Entities of the population at each as-of time, as known then.
+
+    Args:
+        events: silver versions of the population's source, with `superseded_time`.
+        label: declares the population.
+        as_ofs: the as-of times.
+
+    Returns:
+        Grain: entity and `event_timestamp`.
+    """
+    population = label.population
+    key = population.source.entity.key
+    if isinstance(population, ActiveWithin):
+        chosen = events.where(F.expr(population.where)) if population.where else events
+        return with_past_as_ofs(chosen, as_ofs, population.window).select(key, AS_OF).distinct()
+    pairs = with_past_as_ofs(events, as_ofs, None)
+    newest = pairs.groupBy(key, AS_OF).agg(F.max_by(F.expr(population.where), event_order()).alias("_holds"))
+    return newest.where("_holds").select(key, AS_OF)
+
+
+def build_labels(population: DataFrame, events: DataFrame, label: Label, as_ofs: Sequence[datetime]) -> DataFrame:
+    """The label of every member of the population.
+
+    Args:
+        population: entity and `event_timestamp`.
+        events: silver versions of the outcome's source, with `superseded_time`, complete for every horizon asked.
+        label: declares the outcome.
+        as_ofs: the as-of times, all mature.
+
+    Returns:
+        Grain: entity and `event_timestamp`; `label` as a double, never null.
+    """
+    outcome = label.outcome
+    key = outcome.source.entity.key
+    current = keep_current(events)
+    if isinstance(outcome, ValueAt):
+        moment = F.col("event_time") - F.make_dt_interval(secs=F.lit(outcome.after.total_seconds()))
+        found = (
+            current.withColumn(AS_OF, moment)
+            .groupBy(key, AS_OF)
+            .agg(F.max_by(F.col(outcome.column), event_order()).cast("double").alias(LABEL))
+        )
+        return population.join(found, [key, AS_OF], "inner").where(F.col(LABEL).isNotNull())
+    chosen = current.where(F.expr(outcome.where)) if outcome.where else current
+    happened = with_future_as_ofs(chosen, as_ofs, label.horizon).select(key, AS_OF).distinct().withColumn("_any", F.lit(1))
+    any_event = F.col("_any").isNotNull()
+    positive = any_event if isinstance(outcome, AnyEventIn) else ~any_event
+    return population.join(happened, [key, AS_OF], "left").select(key, AS_OF, positive.cast("double").alias(LABEL))

@@ -1,0 +1,1 @@
+"""Splits, estimators, evaluation, registry, promotion, scoring."""

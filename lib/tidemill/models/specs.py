@@ -1,0 +1,88 @@
+"""Declarations of models and splits: values only, no Spark."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.frozen import declared
+
+FAMILIES = ("logistic_regression", "linear_regression", "random_forest", "gbt", "xgboost")
+TASKS = {"binary": "roc_auc", "regression": "rmse"}
+
+
+@declared
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model family with fixed parameters and a grid.
+
+    Args:
+        family: one of `FAMILIES`.
+        parameters: fixed, by the names of the family's own library.
+        grid: parameter name to the values to try; every combination is one candidate.
+    """
+
+    family: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise TidemillError(
+                "E_FAMILY",
+                f"there is no model family {self.family!r}",
+                where=f"ModelSpec({self.family!r})",
+                next_step=nearest(self.family, FAMILIES),
+                exit_code=Exit.CONFIGURATION,
+            )
+
+    def candidates(self) -> tuple[dict[str, Any], ...]:
+        """The parameter sets to try."""
+        names = sorted(self.grid)
+        combinations = itertools.product(*(self.grid[name] for name in names))
+        return tuple({**self.parameters, **dict(zip(names, values, strict=True))} for values in combinations)
+
+
+def LogisticRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+    """Elastic-net logistic regression on standardised features (MLlib)."""
+    return ModelSpec("logistic_regression", parameters, grid or {})
+
+
+def LinearRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+    """Elastic-net linear regression on standardised features (MLlib)."""
+    return ModelSpec("linear_regression", parameters, grid or {})
+
+
+def RandomForest(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+    """A random forest (MLlib)."""
+    return ModelSpec("random_forest", parameters, grid or {})
+
+
+def GradientBoosting(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+    """Gradient-boosted trees (MLlib)."""
+    return ModelSpec("gbt", parameters, grid or {})
+
+
+def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+    """XGBoost on Spark."""
+    return ModelSpec("xgboost", parameters, grid or {})
+
+
+@declared
+@dataclass(frozen=True)
+class Splits:
+    """How matured grid times are divided, newest first; each evaluation is embargoed from its training.
+
+    Args:
+        gate: the newest so many matured times decide about promotion and are seen by no selection.
+        folds: evaluations before the gate that select the candidate.
+        fold_size: times in each fold.
+        history: at most so many matured times are trained on, or None for all.
+    """
+
+    gate: int = 1
+    folds: int = 3
+    fold_size: int = 1
+    history: int | None = None

@@ -1,0 +1,78 @@
+"""The tables that training, promotion and scoring write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.data.tables import GOLD, OPS, Table
+
+if TYPE_CHECKING:
+    from tidemill.models.use_case import UseCase
+
+PROMOTIONS = Table(
+    OPS,
+    "promotions",
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("decision", "string"),
+        ("challenger_version", "string"),
+        ("champion_version", "string"),
+        ("previous_version", "string"),
+        ("metric", "string"),
+        ("challenger_value", "double"),
+        ("champion_value", "double"),
+        ("baseline_value", "double"),
+        ("gate_rows", "bigint"),
+        ("represented", "boolean"),
+        ("reasons", "array<string>"),
+        ("decided_at", "timestamp"),
+    ),
+)
+
+
+def training_sets_table(use_case: UseCase) -> Table:
+    """Grain: training set, entity and as-of time; immutable, one partition a `training_set_id`.
+
+    `part` says which fit may see a row: `gate` rows decide promotion, `train` rows are embargoed before them, `final`
+    rows lie between and belong to the final fit alone. `gate_score` is the gate fit's score of a gate row.
+    """
+    return Table(
+        GOLD,
+        f"{use_case.name}_training_sets",
+        (
+            (use_case.entity.key, "string"),
+            ("event_timestamp", "timestamp"),
+            *((f.name, f.type) for f in use_case.features),
+            ("label", "double"),
+            ("part", "string"),
+            ("training_set_id", "string"),
+        ),
+        partitions=("training_set_id",),
+        sort=("event_timestamp", use_case.entity.key),
+        declaration="-".join(view.digest[:16] for view in use_case.views),
+    )
+
+
+def predictions_table(use_case: UseCase) -> Table:
+    """Grain: entity, as-of time, model version and gold batch.
+
+    `score` is the probability of the positive class or the predicted value; `prediction` the decision at the
+    threshold, or the value itself; `role` is `champion` or `shadow`.
+    """
+    return Table(
+        GOLD,
+        f"{use_case.name}_predictions",
+        (
+            (use_case.entity.key, "string"),
+            ("event_timestamp", "timestamp"),
+            ("score", "double"),
+            ("prediction", "double"),
+            ("model_version", "string"),
+            ("role", "string"),
+            ("gold_batch", "string"),
+            ("batch_id", "string"),
+        ),
+        partitions=("batch_id",),
+        sort=(use_case.entity.key,),
+    )

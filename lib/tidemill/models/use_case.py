@@ -1,0 +1,162 @@
+"""A use case: everything that a team declares, in one frozen value with a JSON form."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tidemill.core.digest import digest_of
+from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.frozen import declared, freeze
+from tidemill.core.time import Grid
+from tidemill.features.specs import Feature, FeatureView, Label
+from tidemill.models.specs import TASKS, ModelSpec, Splits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tidemill.data.sources import Entity, Source
+
+NOT_USE_CASES = ("definitions",)
+DEFAULT_TIMES = ("newest", "newest_matured")
+
+
+@declared
+@dataclass(frozen=True)
+class UseCase:
+    """A prediction from raw rows to monitored scores.
+
+    Args:
+        name: of the use case, its registered model and its gold tables.
+        views: the features; all of one entity.
+        label: what is predicted, and for whom.
+        task: `binary` or `regression`; says the primary metric, ROC AUC or RMSE.
+        models: the families to try.
+        grid: the as-of times that it trains and scores at.
+        baseline: the one feature whose value alone a model has to beat.
+        splits: gate and folds.
+        test_period: hindsight evaluates the grid times in `[T, T + test_period)`; zero means T alone.
+        default_time: the as-of time of a run that names none: the `newest` grid time that all sources cover, or the
+            `newest_matured` one, whose labels are known already.
+        world: the generator of `demo` that makes its files, or None where they are delivered.
+        description: for people.
+    """
+
+    name: str
+    views: tuple[FeatureView, ...]
+    label: Label
+    task: str
+    models: tuple[ModelSpec, ...]
+    grid: Grid
+    baseline: str
+    splits: Splits = Splits()
+    test_period: timedelta = timedelta(0)
+    default_time: str = "newest"
+    world: str | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise self._invalid(f"there is no task {self.task!r}", nearest(self.task, TASKS))
+        if self.default_time not in DEFAULT_TIMES:
+            raise self._invalid(f"there is no default time {self.default_time!r}", nearest(self.default_time, DEFAULT_TIMES))
+        if not self.views or not self.models:
+            raise self._invalid("it needs at least one view and one model", "declare them")
+        for view in self.views:
+            if view.entity != self.entity:
+                raise self._invalid(f"the view {view.name!r} speaks of another entity", "use views of one entity")
+        names = [f.name for f in self.features]
+        for name in names:
+            if names.count(name) > 1:
+                raise self._invalid(f"two views have a feature {name!r}", "give one of them a name of its own")
+        if self.baseline not in names:
+            raise self._invalid(f"the baseline {self.baseline!r} is no feature", nearest(self.baseline, names))
+
+    @property
+    def metric(self) -> str:
+        """The primary metric: `roc_auc` (higher is better) or `rmse` (lower is better)."""
+        return TASKS[self.task]
+
+    @property
+    def entity(self) -> Entity:
+        """The entity that is scored."""
+        return self.label.population.source.entity
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features of all views, in the order of the declaration."""
+        return tuple(f for view in self.views for f in view.columns)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source that views or label read, each once."""
+        return tuple(dict.fromkeys((*(v.source for v in self.views), *self.label.sources)))
+
+    @property
+    def digest(self) -> str:
+        """What makes its models what they are: words for people and the choice of a default time do not count."""
+        form = freeze(self)
+        return digest_of({k: v for k, v in form.items() if k not in {"description", "default_time", "test_period", "world"}})
+
+    def _invalid(self, what: str, next_step: str) -> TidemillError:
+        return TidemillError(
+            "E_USE_CASE", what, where=f"use case {self.name!r}", next_step=next_step, exit_code=Exit.CONFIGURATION
+        )
+
+
+def use_case_names(repo: Path) -> list[str]:
+    """The use cases of a feature repository: its Python files."""
+    return sorted(p.stem for p in repo.glob("*.py") if p.stem not in NOT_USE_CASES and not p.stem.startswith("_"))
+
+
+def load_use_case(repo: Path, name: str) -> UseCase:
+    """Loads the use case of a repository's file `<name>.py`: the one `UseCase` value in it.
+
+    Raises:
+        TidemillError: E_REPO or E_NO_USE_CASE (usage), E_USE_CASE (configuration).
+    """
+    if not repo.is_dir():
+        raise TidemillError(
+            "E_REPO",
+            f"there is no feature repository {str(repo)!r}",
+            where=f"--repo {repo}",
+            next_step="name a folder with one Python file a use case and a folder contracts/",
+            exit_code=Exit.USAGE,
+        )
+    known = use_case_names(repo)
+    if name not in known:
+        raise TidemillError(
+            "E_NO_USE_CASE",
+            f"there is no use case {name!r}",
+            where=f"--use-case {name} in {repo}",
+            next_step=nearest(name, known),
+            exit_code=Exit.USAGE,
+        )
+    path = repo / f"{name}.py"
+    module_name = f"tidemill_use_case_{digest_of(str(path.resolve()))[:12]}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except TidemillError:
+        raise
+    except Exception as error:
+        raise _unusable(path, f"it cannot be loaded: {type(error).__name__}: {error}") from error
+    found = [value for value in vars(module).values() if isinstance(value, UseCase)]
+    if len(found) != 1:
+        raise _unusable(path, f"it holds {len(found)} use cases instead of one")
+    if found[0].name != name:
+        raise _unusable(path, f"its use case is named {found[0].name!r}, not {name!r} as the file")
+    return found[0]
+
+
+def _unusable(path: Path, what: str) -> TidemillError:
+    return TidemillError(
+        "E_USE_CASE", what, where=str(path), next_step="correct the file", exit_code=Exit.CONFIGURATION
+    )

@@ -1,0 +1,22 @@
+"""The order of the jobs, as data."""
+
+from __future__ import annotations
+
+# Each job reads what the ones before it wrote; monitor, last, is the only one to look beyond the as-of time.
+ORDER = (
+    "generate",
+    "ingest",
+    "refine",
+    "build_features",
+    "materialize",
+    "train",
+    "promote",
+    "score",
+    "monitor",
+)
+OUTSIDE = ("maintain",)
+
+
+def pipeline_steps(*, generated: bool) -> tuple[str, ...]:
+    """The jobs of one pipeline run; a use case whose files are delivered has nothing to generate."""
+    return ORDER if generated else ORDER[1:]

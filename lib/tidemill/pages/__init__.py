@@ -1,0 +1,1 @@
+"""Pages people read: frozen values in, one self-contained HTML string out."""

@@ -1,0 +1,200 @@
+"""The report of a run: one page that a data scientist, an operator and an auditor can read without any service."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from markupsafe import Markup
+
+from tidemill.pages import svg, wording
+from tidemill.pages.numerals import moment
+from tidemill.pages.page import render_page
+from tidemill.pages.values import (
+    RMSE,
+    ROC_AUC,
+    Balance,
+    CalibrationBin,
+    Candidate,
+    Count,
+    Curve,
+    Decision,
+    DriftRow,
+    Fact,
+    Metric,
+    PerformancePoint,
+    Promotion,
+    Task,
+    Verdict,
+    check_verdict,
+)
+
+__all__ = [
+    "RMSE",
+    "ROC_AUC",
+    "Balance",
+    "CalibrationBin",
+    "Candidate",
+    "Count",
+    "Curve",
+    "Decision",
+    "DriftRow",
+    "Fact",
+    "Metric",
+    "PerformancePoint",
+    "Promotion",
+    "Report",
+    "Task",
+    "Verdict",
+    "render_report",
+]
+
+_WORST = 12  # features that are charted and shown at once; the others fold away, so that the page stays small
+_NEWEST = 12  # as-of times whose realised performance is shown at once
+_SEVERITY: Final[dict[Verdict, int]] = {"alert": 0, "warn": 1, "insufficient": 2, "ok": 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One run of one use case at one as-of time, as the page tells it. Sections without values say so in a sentence.
+
+    Attributes:
+        title: Heading of the page.
+        use_case: Name of the use case.
+        as_of: The moment the run speaks for.
+        run_id: The run that wrote the page.
+        generated: When it was written.
+        verdict: The worst of what was found, or ``insufficient`` where too little was.
+        verdict_reason: One sentence.
+        advice: What to do now, one sentence; empty for the usual one of the verdict.
+        task: Classification has ROC and calibration sections, regression has not.
+        metric: The measure of all candidates and performance points.
+        facts: Population and model.
+        retraining: The explained retraining decision, None where none was taken.
+        performance: Hindsight, one point per as-of time, in any order.
+        evaluated_on: Which rows `roc` and `calibration` were measured on, such as ``the gate rows of 2011-10-01``.
+        roc: (false positive rate, true positive rate) of one or more models.
+        calibration: Bins of the champion's scores.
+        candidates: The models that were tried.
+        promotion: What the gate decided, None where nothing was trained.
+        drift: One row per feature, in any order.
+        drift_metric: Name of the measure in `DriftRow.metric_value`.
+        drift_note: What was compared with what and where the thresholds lie.
+        balance: What became of the landed rows.
+        counts: Rows per table.
+        versions: Lineage: tables, models, code, settings.
+        next_steps: Commands, in order.
+
+    Raises:
+        ValueError: The verdict is unknown.
+    """
+
+    title: str
+    use_case: str
+    as_of: str
+    run_id: str
+    generated: str
+    verdict: Verdict
+    verdict_reason: str
+    advice: str = ""
+    task: Task = "classification"
+    metric: Metric = ROC_AUC
+    facts: tuple[Fact, ...] = ()
+    retraining: Decision | None = None
+    performance: tuple[PerformancePoint, ...] = ()
+    evaluated_on: str = ""
+    roc: tuple[Curve, ...] = ()
+    calibration: tuple[CalibrationBin, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    promotion: Promotion | None = None
+    drift: tuple[DriftRow, ...] = ()
+    drift_metric: str = "PSI"
+    drift_note: str = ""
+    balance: Balance | None = None
+    counts: tuple[Count, ...] = ()
+    versions: tuple[Fact, ...] = ()
+    next_steps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_verdict(self.verdict, f"report of {self.use_case}")
+
+
+def render_report(report: Report) -> str:
+    """Write the page of a report.
+
+    Args:
+        report: All that the page tells.
+
+    Returns:
+        One self-contained HTML file as a string: no script, nothing fetched, every value escaped.
+    """
+    performance = sorted(report.performance, key=lambda point: point.as_of)
+    drift = sorted(report.drift, key=_severity)
+    return render_page(
+        "report.html.j2",
+        report=report,
+        words=wording.VERDICT_WORDS,
+        advice=report.advice or wording.ADVICE[report.verdict],
+        performance=performance[-_NEWEST:],
+        earlier=performance[:-_NEWEST],
+        performance_sentence=wording.performance_sentence(performance, report.metric),
+        performance_chart=_performance_chart(performance, report.metric),
+        roc_chart=_roc_chart(report.roc),
+        calibration_chart=svg.calibration_chart(report.calibration, title="Predicted and observed"),
+        candidates_sentence=wording.candidates_sentence(report.candidates, report.metric),
+        worst=drift[:_WORST],
+        others=drift[_WORST:],
+        drift_sentence=wording.drift_sentence(drift),
+        drift_charts=[(row, _drift_chart(row)) for row in drift[:_WORST] if row.bins],
+        balance_sentence=wording.balance_sentence(report.balance) if report.balance else "",
+        reasons=sorted(report.balance.reasons, key=lambda pair: (-pair[1], pair[0])) if report.balance else [],
+    )
+
+
+def _severity(row: DriftRow) -> tuple[int, float, str]:
+    value = row.metric_value
+    return _SEVERITY[row.verdict], math.inf if value is None or math.isnan(value) else -value, row.feature
+
+
+def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> Markup:
+    if sum(1 for point in points if wording.known(point.metric)) < 2:
+        return Markup()
+    places = _places([point.as_of for point in points])
+    labelled = sorted({0, len(points) // 2, len(points) - 1})
+    ticks = tuple((places[index], moment(points[index].as_of)) for index in labelled)
+    curves = [Curve(_line(places, [point.metric for point in points]), "champion")]
+    if any(wording.known(point.baseline) for point in points):
+        curves.append(Curve(_line(places, [point.baseline for point in points]), "baseline"))
+    better = "higher is better" if measure.higher_is_better else "lower is better"
+    return svg.line_chart(
+        curves,
+        title=f"{measure.label} over as-of times",
+        x_label="as-of time",
+        y_label=f"{measure.label} ({better})",
+        x_ticks=ticks,
+    )
+
+
+def _roc_chart(curves: tuple[Curve, ...]) -> Markup:
+    return svg.line_chart(
+        curves, title="ROC curve", x_label="false positive rate", y_label="true positive rate", unit_square=True
+    )
+
+
+def _drift_chart(row: DriftRow) -> Markup:
+    return svg.bar_pairs(row.bins, row.reference, row.current, title=f"Spread of {row.feature}", x_label="bin")
+
+
+def _line(places: Sequence[float], values: Sequence[float | None]) -> tuple[tuple[float, float], ...]:
+    return tuple((place, math.nan if value is None else value) for place, value in zip(places, values, strict=True))
+
+
+def _places(times: Sequence[str]) -> list[float]:
+    """Lay times out to scale, in days; one that is no ISO 8601 time makes them evenly spaced instead."""
+    try:
+        moments = [datetime.fromisoformat(time) for time in times]
+    except ValueError:
+        return [float(index) for index in range(len(times))]
+    aware = [moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in moments]
+    return [(moment - aware[0]).total_seconds() / 86_400 for moment in aware]
