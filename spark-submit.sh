@@ -1,15 +1,65 @@
 #!/usr/bin/env bash
-# Basic version.
+# The one way to run a job: ./spark-submit.sh JOB [OPTIONS]. Sets itself up on first use; --help says more.
+#
+# The job's Python is this process, and it starts Spark's JVM through Spark's spark-submit when the first session is made.
+# The other way round, the JVM would pour the job's standard error into its standard output, and answer signals for it.
 set -euo pipefail
-repo=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-job=$1; shift
-venv=${TIDEMILL_VENV:-$repo/.venv}
-export JAVA_HOME=/usr/lib/jvm/java-17-openjdk-amd64 SPARK_HOME=$venv/lib/python3.11/site-packages/pyspark
-export PYSPARK_PYTHON=$venv/bin/python PYSPARK_DRIVER_PYTHON=$venv/bin/python
-export PYTHONPATH=$repo/lib:$repo${PYTHONPATH:+:$PYTHONPATH} TZ=UTC LC_ALL=C.UTF-8 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false FEAST_USAGE=False DO_NOT_TRACK=true GIT_PYTHON_REFRESH=quiet
-export TIDEMILL_JARS=${TIDEMILL_JARS:-$repo/.cache/jars/early}
-exec "$SPARK_HOME/bin/spark-submit" --properties-file "$repo/conf/spark/local.conf" \
-  --driver-class-path "$TIDEMILL_JARS/*" \
-  --driver-java-options "-Dlog4j2.configurationFile=file:$repo/conf/log4j2.properties -Duser.timezone=UTC -Duser.language=en -Duser.country=US" \
-  "$repo/jobs/$job.py" "$@"
+# shellcheck source=lib/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
+
+jobs=()
+for file in "$repo"/jobs/*.py; do
+  name=${file##*/} name=${name%.py}
+  if [[ -f $file && $name != _* ]]; then jobs+=("$name"); fi
+done
+job_list=${jobs[*]-}
+job_list=${job_list// /, }
+
+usage() {
+  cat <<END
+usage: ./spark-submit.sh JOB [--use-case NAME] [--repo DIR] [--env local] [--root var]
+                             [--as-of T | --from T --until T] [--set key=value ...] [--rebuild] [--dry-run] [--json]
+
+jobs:
+END
+  for name in ${jobs[@]+"${jobs[@]}"}; do
+    printf '  %-16s %s\n' "$name" "$(sed -n '1s/^"""\([^"]*\).*/\1/p' "$repo/jobs/$name.py")"
+  done
+  cat <<END
+
+./spark-submit.sh JOB --help explains a job's options. Environments (--env): $(known_environments).
+
+The first call installs what is needed below this folder (.venv, .cache), later ones need no network. Variables:
+  TIDEMILL_VENV=DIR       the virtual environment (default: .venv)
+  TIDEMILL_PYTHON=FILE    the Python to make it with ($PYTHON_NEEDED)
+  TIDEMILL_JARS=DIR       a folder with the files of jars.lock, for machines without a network
+  TIDEMILL_NO_INSTALL=1   install no system package (Java, Python's venv)
+  TIDEMILL_VERBOSE=1      show what Spark's JVM says, on standard error
+END
+}
+
+case ${1:-} in
+  -h | --help | help)
+    usage
+    exit 0
+    ;;
+esac
+
+[[ $# -eq 0 || ${1:-} == -* ]] || job=$1
+read_arguments "$@"
+if [[ -z $job ]]; then
+  fail 64 E_USAGE "no job is named" "usage: ./spark-submit.sh JOB [OPTIONS]" \
+    "name one of: $job_list (./spark-submit.sh --help says more)"
+fi
+if [[ ! $job =~ ^[a-z][a-z0-9_]*$ || ! -f $repo/jobs/$job.py ]]; then
+  nearest "$job" ${jobs[@]+"${jobs[@]}"}
+  fail 64 E_USAGE "there is no job \"$job\"${nearest_found:+; did you mean \"$nearest_found\"?}" \
+    "first argument of ./spark-submit.sh" "name one of: $job_list"
+fi
+check_environment "./spark-submit.sh"
+
+ensure_setup base java
+set_environment "$environment"
+shift
+# -P: a job's neighbours must not hide installed modules of the same name.
+exec "$venv/bin/python" -P "$repo/jobs/$job.py" "$@"

@@ -23,9 +23,11 @@ from tidemill.data.refine import (
     build_revised,
     build_silver,
     enforce_null_shares,
+    first_known,
     keep_unknown,
     with_types,
 )
+from tidemill.data.slices import FIRST_KNOWN
 from tidemill.data.tables import bronze_table, quarantine_table
 
 if TYPE_CHECKING:
@@ -77,13 +79,16 @@ def _refine(context: Context, source: Source) -> bool:
             old = Slice("step = 'refine'") if context.rebuild else None
             commit(lake, quarantine, batch, frame, counts={f"reason:{r}": n for r, n in reasons.items()}, replace=old)
         failpoint("refine.between_tables", source.name)
-        revised = build_revised(fresh, known).count() if source.key else 0
+        facts = {
+            "revised": build_revised(fresh, known).count() if source.key else 0,
+            FIRST_KNOWN: first_known(fresh),
+        }
         batch = derived_batch(silver, inputs, context.cause)
         placed = with_layout(
             fresh.withColumn("batch_id", F.lit(batch.batch_id)), silver, *layout_of(lake, silver)
         )
         everything = Slice("true") if context.rebuild else None
-        written = commit(lake, silver, batch, placed, counts={**counts, "revised": revised}, replace=everything)
+        written = commit(lake, silver, batch, placed, counts={**counts, **facts}, replace=everything)
         check_balance(counts, written.entry.rows, silver.label)
     finally:
         fresh.unpersist()

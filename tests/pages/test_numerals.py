@@ -71,4 +71,6 @@ def test_share(value: float | None, text: str) -> None:
 
 def test_moment() -> None:
     assert moment("2011-11-01T00:00:00Z") == "2011-11-01"
-    assert moment("2011-11-01T06:00:00Z") == "2011-11-01T06:00:00Z"
+    assert moment("2011-11-01T06:00:00Z") == "2011-11-01 06:00"
+    assert moment("2011-11-01T06:00:01Z") == "2011-11-01T06:00:01Z"
+    assert moment("yesterday") == "yesterday"

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.runs import SPARK_LOG, run_folder
 from tidemill.core.session import spark_session
 from tidemill.core.time import format_time, from_micros, to_micros
 from tidemill.data.contract import Contract, read_contract
@@ -72,7 +73,8 @@ class Context:
     def spark(self) -> SparkSession:
         """The Spark session, made when it is first asked for."""
         self.progress.say("starting Spark")
-        return spark_session(f"{self.job} {self.use_case.name}")
+        log = run_folder(self.root, self.lake.run_id) / SPARK_LOG
+        return spark_session(f"{self.job} {self.use_case.name}", log)
 
     def contract(self, source: Source) -> Contract:
         """The source's contract, read once."""

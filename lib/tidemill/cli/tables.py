@@ -8,7 +8,7 @@ from tidemill.data import ledger
 from tidemill.data.read import rows_of
 from tidemill.data.tables import bronze_table, quarantine_table
 from tidemill.features.tables import labels_table, view_table
-from tidemill.models.tables import PROMOTIONS, predictions_table, training_sets_table
+from tidemill.models.tables import PROMOTIONS, gate_scores_table, predictions_table, training_sets_table
 from tidemill.monitoring.tables import DRIFT, PARITY, PERFORMANCE, PROFILES
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def tables_of(context: Context) -> list[Table]:
         contract = context.contract(source)
         found += [bronze_table(source, contract), context.silver(source), quarantine_table(source)]
     found += [view_table(view) for view in use_case.views]
-    found += [labels_table(use_case.name, use_case.label), training_sets_table(use_case), predictions_table(use_case)]
+    found += [labels_table(use_case.name, use_case.label), training_sets_table(use_case)]
+    found += [gate_scores_table(use_case), predictions_table(use_case)]
     return [*found, PARITY, PROMOTIONS, PROFILES, DRIFT, PERFORMANCE]
 
 

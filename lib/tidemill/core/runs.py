@@ -16,6 +16,7 @@ SUMMARY = "summary.json"
 RECORD = "record.json"
 TRACEBACK = "traceback.txt"
 REPORT = "report.html"
+SPARK_LOG = "spark.log"
 
 
 def new_run_id(started: datetime, job: str) -> str:

@@ -196,7 +196,7 @@ def _create(lake: Lake, table: Table) -> None:
     path = str(lake.path(table))
     if not DeltaTable.is_deltatable(path):
         properties = {DECLARATION_PROPERTY: table.declaration}
-        if table.entity is not None:
+        if table.entity is not None and lake.layout is not None:
             properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
         DeltaTable.create(
             path,
@@ -228,15 +228,18 @@ def _write(
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append" if replace is None else "overwrite",
             predicate=None if replace is None else replace.predicate,
+            schema_mode=None if table.declaration else "merge",
             commit_properties=CommitProperties(custom_metadata={_METADATA: metadata}),
         )
         return
+    # A table whose rows were not made under one declaration may gain columns with a later one.
     writer = (
         rows.select(*table.names)
         .write.format("delta")
         .option("txnAppId", f"tidemill:{table.label}:{batch.batch_id}")
         .option("txnVersion", "1")
         .option(_METADATA, metadata)
+        .option("mergeSchema", "false" if table.declaration else "true")
         .mode("append" if replace is None else "overwrite")
     )
     if replace is not None:

@@ -58,6 +58,8 @@ def layout_of(lake: Lake, table: Table) -> tuple[int, str]:
     """The bucket count and period unit of a table: its own if it exists, else those of the configuration."""
     path = str(lake.path(table))
     if not DeltaTable.is_deltatable(path):
+        if lake.layout is None:
+            raise ValueError("a lake without a layout creates no tables")
         return lake.layout.buckets, lake.layout.period
     properties = DeltaTable(path).metadata().configuration
     return int(properties[BUCKETS_PROPERTY]), properties[PERIOD_PROPERTY]

@@ -97,6 +97,12 @@ def build_revised(fresh: DataFrame, known: DataFrame | None) -> DataFrame:
     return several.union(fresh.join(known.select("row_id"), "row_id", "left_semi").select("row_id")).distinct()
 
 
+def first_known(fresh: DataFrame) -> int:
+    """When the first of the rows was known, in microseconds since the epoch; zero of no row."""
+    row = fresh.agg(F.min(F.greatest(F.unix_micros("event_time"), F.unix_micros("known_time"))).alias("at")).first()
+    return int(row["at"] or 0) if row is not None else 0
+
+
 def build_reason_counts(typed: DataFrame) -> DataFrame:
     """How many rows are rejected for each set of reasons: `reasons` (an array) and `count`."""
     return typed.where(F.size(REASONS) > 0).groupBy(F.col(REASONS).alias("reasons")).count()

@@ -25,13 +25,13 @@ class Lake:
     Args:
         root: the local state folder.
         run_id: the run that writes, for the ledger.
-        layout: how new tables are cut; an existing table keeps its own.
+        layout: how new tables are cut; an existing table keeps its own. Needed to write only.
         lease_timeout: seconds to wait for another writer of the same table.
     """
 
     root: Path
     run_id: str
-    layout: Layout
+    layout: Layout | None = None
     lease_timeout: float = 0.0
 
     def path(self, table: Table) -> Path:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from tidemill.core.time import MICROSECOND
 from tidemill.features.pairs import (
     AS_OF,
     event_order,
-    keep_current,
     with_future_as_ofs,
     with_past_as_ofs,
 )
@@ -59,19 +60,16 @@ def build_labels(population: DataFrame, events: DataFrame, label: Label, as_ofs:
     Returns:
         Grain: entity and `event_timestamp`; `label` as a double, never null.
     """
-    outcome = label.outcome
+    outcome, after = label.outcome, label.matures_after
     key = outcome.source.entity.key
-    current = keep_current(events)
     if isinstance(outcome, ValueAt):
-        moment = F.col("event_time") - F.make_dt_interval(secs=F.lit(outcome.after.total_seconds()))
-        found = (
-            current.withColumn(AS_OF, moment)
-            .groupBy(key, AS_OF)
-            .agg(F.max_by(F.col(outcome.column), event_order()).cast("double").alias(LABEL))
-        )
-        return population.join(found, [key, AS_OF], "inner").where(F.col(LABEL).isNotNull())
-    chosen = current.where(F.expr(outcome.where)) if outcome.where else current
-    happened = with_future_as_ofs(chosen, as_ofs, label.horizon).select(key, AS_OF).distinct().withColumn("_any", F.lit(1))
+        exact = with_future_as_ofs(events, as_ofs, outcome.after, outcome.after + MICROSECOND, after)
+        value = F.max_by(F.col(outcome.column), event_order()).cast("double")
+        found = exact.groupBy(key, AS_OF).agg(value.alias(LABEL))
+        return population.join(found, [key, AS_OF]).where(F.col(LABEL).isNotNull())
+    chosen = events.where(F.expr(outcome.where)) if outcome.where else events
+    looked_at = with_future_as_ofs(chosen, as_ofs, timedelta(0), label.horizon, after)
+    happened = looked_at.select(key, AS_OF).distinct().withColumn("_any", F.lit(1))
     any_event = F.col("_any").isNotNull()
     positive = any_event if isinstance(outcome, AnyEventIn) else ~any_event
     return population.join(happened, [key, AS_OF], "left").select(key, AS_OF, positive.cast("double").alias(LABEL))

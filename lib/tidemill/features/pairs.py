@@ -26,13 +26,6 @@ AS_OF = "event_timestamp"
 ORDER = "_order"
 
 
-def keep_known(silver: DataFrame, at: datetime | None) -> DataFrame:
-    """The rows known before a moment, or all of them."""
-    if at is None:
-        return silver
-    return silver.where((F.col("event_time") < F.lit(at)) & (F.col("known_time") < F.lit(at)))
-
-
 def with_validity(silver: DataFrame, *, versions: bool) -> DataFrame:
     """Adds `superseded_time`: when the next version of the same row became known; null while none has.
 
@@ -65,15 +58,18 @@ def with_past_as_ofs(events: DataFrame, as_ofs: Iterable[datetime], lookback: ti
     return _exploded(events.where(F.col("op") != "delete"), as_ofs, after, until)
 
 
-def with_future_as_ofs(events: DataFrame, as_ofs: Iterable[datetime], horizon: timedelta) -> DataFrame:
-    """One row per event and as-of time t whose label looks at it: `t <= event_time < t + horizon`."""
+def with_future_as_ofs(
+    events: DataFrame, as_ofs: Iterable[datetime], nearest: timedelta, furthest: timedelta, matures_after: timedelta
+) -> DataFrame:
+    """One row per event and as-of time t whose label looks at it: `t + nearest <= event_time < t + furthest`.
+
+    A label is frozen when it matures: a version counts if at `t + matures_after` it was known and not yet superseded.
+    """
     event = F.unix_micros("event_time")
-    return _exploded(events, as_ofs, event - length_micros(horizon) + 1, event)
-
-
-def keep_current(events: DataFrame) -> DataFrame:
-    """The newest version of each row, deleted rows left out: the view of everything delivered so far."""
-    return events.where(F.col("superseded_time").isNull() & (F.col("op") != "delete"))
+    maturity = length_micros(matures_after)
+    first = F.greatest(event - length_micros(furthest), F.unix_micros("known_time") - maturity) + 1
+    last = F.least(event - length_micros(nearest), F.unix_micros("superseded_time") - maturity)
+    return _exploded(events.where(F.col("op") != "delete"), as_ofs, first, last)
 
 
 def event_order() -> Column:

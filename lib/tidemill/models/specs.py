@@ -11,6 +11,12 @@ from tidemill.core.frozen import declared
 
 FAMILIES = ("logistic_regression", "linear_regression", "random_forest", "gbt", "xgboost")
 TASKS = {"binary": "roc_auc", "regression": "rmse"}
+HIGHER_IS_BETTER = {"roc_auc": True, "rmse": False}
+
+
+def better(metric: str, one: float, other: float) -> bool:
+    """Whether the first value of a primary metric is strictly better than the second."""
+    return one > other if HIGHER_IS_BETTER[metric] else one < other
 
 
 @declared

@@ -35,7 +35,7 @@ def training_sets_table(use_case: UseCase) -> Table:
     """Grain: training set, entity and as-of time; immutable, one partition a `training_set_id`.
 
     `part` says which fit may see a row: `gate` rows decide promotion, `train` rows are embargoed before them, `final`
-    rows lie between and belong to the final fit alone. `gate_score` is the gate fit's score of a gate row.
+    rows lie between and belong to the final fit alone.
     """
     return Table(
         GOLD,
@@ -50,7 +50,22 @@ def training_sets_table(use_case: UseCase) -> Table:
         ),
         partitions=("training_set_id",),
         sort=("event_timestamp", use_case.entity.key),
-        declaration="-".join(view.digest[:16] for view in use_case.views),
+    )
+
+
+def gate_scores_table(use_case: UseCase) -> Table:
+    """Grain: model version, entity and as-of time of the gate: the gate fit's score beside the label."""
+    return Table(
+        GOLD,
+        f"{use_case.name}_gate_scores",
+        (
+            (use_case.entity.key, "string"),
+            ("event_timestamp", "timestamp"),
+            ("label", "double"),
+            ("score", "double"),
+            ("training_set_id", "string"),
+        ),
+        partitions=("training_set_id",),
     )
 
 

@@ -11,7 +11,7 @@ from tidemill.pages.markup import element, pixels
 from tidemill.pages.numerals import fixed, number
 
 WIDTH = 360.0
-CHARACTER = 6.0  # width of an average character at the charts' font size, in pixels of the view box
+CHARACTER = 6.5  # width of a digit at the font size of the charts, in pixels of the view box
 LINE = 15.0  # height of a line of text
 LARGEST = 1e300  # beyond it the span of two values may overflow; such values are not drawn
 
@@ -78,12 +78,13 @@ def round_ticks(low: float, high: float, intervals: int = 4) -> tuple[Tick, ...]
     Returns:
         (value, label) in rising order, at least two.
     """
-    if high - low <= max(abs(low), abs(high)) * 1e-9:
-        margin = max(abs(low), abs(high)) * 0.05 or 0.5
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * 1e-9, 1 / LARGEST):
+        margin = size * 0.05 if size > 1 / LARGEST else 0.5
         low, high = low - margin, high + margin
     rough = (high - low) / intervals
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.75)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     values = [index * step for index in range(first, last + 1)]
     labels = [number(value) for value in values]

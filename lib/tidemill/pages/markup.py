@@ -5,12 +5,15 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-_NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNFIT: Final = re.compile(
+    "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # outside the characters of XML 1.0
+    "|[\u202a-\u202e\u2066-\u2069]"  # marks that turn the direction of the text after them
+)
 _JOINTS: Final = re.compile(r"(?<=[._/])(?=.)")
 
 
 def clean(text: str) -> str:
-    """Replace what neither XML nor UTF-8 can carry: control characters, lone surrogates and non-characters.
+    """Replace what XML or UTF-8 cannot carry, and marks that would reverse the text that follows a name.
 
     Args:
         text: Any string, such as a name from a landed file.
@@ -18,7 +21,7 @@ def clean(text: str) -> str:
     Returns:
         The same text with U+FFFD in their places.
     """
-    return _NOT_XML.sub("\ufffd", text)
+    return _UNFIT.sub("\ufffd", text)
 
 
 def element(name: str, *children: str, **attributes: str | float) -> Markup:

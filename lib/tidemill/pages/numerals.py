@@ -5,9 +5,11 @@ or not a number reads ``n/a``.
 """
 
 import math
+import re
 
 MISSING = "n/a"
 _GROUP = "\u202f"
+_TO_THE_MINUTE = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):00Z")
 
 
 def count(value: int | None) -> str:
@@ -97,15 +99,20 @@ def share(value: float | None) -> str:
 
 
 def moment(time: str) -> str:
-    """Write a point in time, midnight UTC as the day alone.
+    """Write a point in time to the minute, midnight as the day alone.
 
     Args:
         time: ISO 8601, UTC.
 
     Returns:
-        ``2011-11-01T00:00:00Z`` as ``2011-11-01``; any other text as it is.
+        ``2011-11-01T00:00:00Z`` as ``2011-11-01``, ``2011-11-01T06:00:00Z`` as ``2011-11-01 06:00``; any other text
+        as it is.
     """
-    return time.removesuffix("T00:00:00Z")
+    parts = _TO_THE_MINUTE.fullmatch(time)
+    if parts is None:
+        return time
+    day, minute = parts.groups()
+    return day if minute == "00:00" else f"{day} {minute}"
 
 
 def _grouped(text: str) -> str:

@@ -21,8 +21,8 @@ def render_page(template: str, **values: object) -> str:
 
     Args:
         template: File name in ``pages/templates``.
-        **values: What the template reads. Text is escaped, and characters that neither XML nor UTF-8 can carry are
-            replaced; `Markup` is kept.
+        **values: What the template reads. Text is escaped and cleaned (`tidemill.pages.markup.clean`);
+            `Markup` is kept.
 
     Returns:
         HTML that is well-formed XML too.

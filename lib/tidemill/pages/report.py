@@ -9,6 +9,7 @@ from typing import Final
 from markupsafe import Markup
 
 from tidemill.pages import svg, wording
+from tidemill.pages.markup import shortened
 from tidemill.pages.numerals import moment
 from tidemill.pages.page import render_page
 from tidemill.pages.values import (
@@ -161,8 +162,6 @@ def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> M
     if sum(1 for point in points if wording.known(point.metric)) < 2:
         return Markup()
     places = _places([point.as_of for point in points])
-    labelled = sorted({0, len(points) // 2, len(points) - 1})
-    ticks = tuple((places[index], moment(points[index].as_of)) for index in labelled)
     curves = [Curve(_line(places, [point.metric for point in points]), "champion")]
     if any(wording.known(point.baseline) for point in points):
         curves.append(Curve(_line(places, [point.baseline for point in points]), "baseline"))
@@ -172,7 +171,7 @@ def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> M
         title=f"{measure.label} over as-of times",
         x_label="as-of time",
         y_label=f"{measure.label} ({better})",
-        x_ticks=ticks,
+        x_ticks=_time_ticks(places, points),
     )
 
 
@@ -196,5 +195,14 @@ def _places(times: Sequence[str]) -> list[float]:
         moments = [datetime.fromisoformat(time) for time in times]
     except ValueError:
         return [float(index) for index in range(len(times))]
-    aware = [moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in moments]
-    return [(moment - aware[0]).total_seconds() / 86_400 for moment in aware]
+    aware = [one if one.tzinfo else one.replace(tzinfo=UTC) for one in moments]
+    return [(one - aware[0]).total_seconds() / 86_400 for one in aware]
+
+
+def _time_ticks(places: Sequence[float], points: Sequence[PerformancePoint]) -> tuple[tuple[float, str], ...]:
+    """Label the first and the last time, and the one nearest the middle where there is room between them."""
+    first, last = places[0], places[-1]
+    middle = min(range(len(places)), key=lambda index: abs(places[index] - (first + last) / 2))
+    roomy = first + (last - first) / 3 < places[middle] < last - (last - first) / 3
+    labelled = (0, middle, len(points) - 1) if roomy else (0, len(points) - 1)
+    return tuple((places[index], shortened(moment(points[index].as_of), 16)) for index in labelled)

@@ -133,7 +133,8 @@ def calibration_chart(bins: Sequence[CalibrationBin], *, title: str) -> Markup:
     kept = [one for one in bins if drawable(one.mean_score) and drawable(one.observed) and one.rows > 0]
     if not kept:
         return _sentence(f"{title}: there is nothing to draw yet.")
-    ticks = round_ticks(0.0, max(max(one.mean_score, one.observed) for one in kept))
+    sides = (value for one in kept for value in (one.mean_score, one.observed))
+    ticks = round_ticks(*finite_span((0.0, *sides)))
     top = LINE + 12
     x = _scale(ticks, left_margin(ticks), WIDTH - _RIGHT)
     y = _scale(ticks, top + 250, top)
@@ -175,7 +176,7 @@ def _bin_ticks(bins: Sequence[str], slot: float) -> tuple[tuple[Tick, ...], int]
     """Label the bins on one line if they fit, else taking turns on two, else only every so many of them."""
     room = (min(_LONGEST_LABEL, max(len(label) for label in bins)) + 1) * CHARACTER
     lines = 2 if slot < room <= 2 * slot else 1
-    every = 1 if room <= lines * slot else math.ceil((room + CHARACTER) / slot)
+    every = 1 if room <= lines * slot else math.ceil(room / slot)
     kept = range(0, len(bins), every)
     return tuple((index + 0.5, shortened(bins[index], _LONGEST_LABEL)) for index in kept), lines
 

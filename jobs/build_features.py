@@ -1,0 +1,33 @@
+"""Silver becomes gold: features at the training grid and at T, and the labels that are mature at T."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.cli.job import main
+from tidemill.cli.plan import gold_builder, training_times
+from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.features.gold import commit_labels, commit_view
+
+if TYPE_CHECKING:
+    from tidemill.cli.context import Context
+
+
+def run(context: Context) -> Result:
+    """Builds what is missing or outdated: of every view at the training times and the times asked for, and labels."""
+    use_case, builder = context.use_case, gold_builder(context)
+    asked = {context.as_of, *context.requested}
+    matured = training_times(context)
+    built = 0
+    for view in use_case.views:
+        context.progress.say(f"view {view.name}")
+        built += commit_view(builder, view, sorted({*matured, *asked}))
+    context.progress.say("labels")
+    labelled = commit_labels(builder, use_case.name, use_case.label, matured)
+    counts = {"as_of_times": built, "label_times": labelled}
+    facts = {"features": len(use_case.features), "views": len(use_case.views)}
+    return Result(OK if built or labelled else SKIPPED, counts, facts=facts)
+
+
+if __name__ == "__main__":
+    main("build_features", run)

@@ -1,0 +1,109 @@
+"""Training set to candidates to the best, registered in MLflow under the alias `challenger`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from tidemill.cli.job import main
+from tidemill.cli.plan import training_times
+from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.core.failpoints import failpoint
+from tidemill.core.frozen import freeze
+from tidemill.core.time import format_time
+from tidemill.data.commit import Batch, commit
+from tidemill.data.read import read
+from tidemill.models.card import CARD, DECLARATION, build_card
+from tidemill.models.checks import check_labels
+from tidemill.models.registry import CHALLENGER, Registry
+from tidemill.models.search import search
+from tidemill.models.splits import plan_splits
+from tidemill.models.tables import gate_scores_table, training_sets_table
+from tidemill.models.training_set import build_training_set, training_set_id, training_set_inputs
+
+if TYPE_CHECKING:
+    from tidemill.cli.context import Context
+    from tidemill.models.registry import Version
+    from tidemill.models.search import Search
+
+
+def run(context: Context) -> Result:
+    """Trains where the matured rows or the declaration changed since the last training."""
+    use_case, lake, settings = context.use_case, context.lake, context.config.train
+    label = use_case.label
+    plan = plan_splits(training_times(context), use_case.splits, label.matures_after, use_case.grid)
+    inputs = {**training_set_inputs(lake, use_case, plan.final), **context.again}
+    identity = training_set_id(inputs, settings.model_dump())
+    context.progress.say("opening the registry")
+    registry = Registry(context.root)
+    version = registry.version_of(use_case.name, identity)
+    if version is not None:
+        if registry.alias(use_case.name, CHALLENGER) is None:
+            registry.set_alias(use_case.name, CHALLENGER, version.version)
+        return Result(SKIPPED, model=_model(version), facts={"training_set_id": identity})
+    spark, table = context.spark, training_sets_table(use_case)
+    context.progress.say("training set")
+    built = build_training_set(spark, lake, use_case, plan).withColumn("training_set_id", F.lit(identity))
+    commit(lake, table, Batch(identity, inputs), built.sortWithinPartitions(*table.sort))
+    failpoint("train.set_committed")
+    rows = read(spark, lake, table).where(F.col("training_set_id") == identity).persist()
+    try:
+        check_labels(rows, use_case.task, table.label)
+        parent = registry.start_training(use_case.name, identity, {"as_of": format_time(context.as_of)})
+        found = search(rows, use_case, plan, settings, context.progress.say)
+        failpoint("train.searched")
+        card = build_card(use_case, found, plan, identity, context.as_of, settings.model_dump())
+        documents = {CARD: card, DECLARATION: freeze(use_case)}
+        context.progress.say("logging to MLflow")
+        uris = _log(registry, parent, identity, found, documents, use_case.metric)
+        failpoint("train.logged")
+        scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
+        commit(lake, gate_scores_table(use_case), Batch(identity, inputs), scores)
+    finally:
+        rows.unpersist()
+    run_id, uri = uris[0]
+    tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
+    version = registry.register(use_case.name, uri, run_id, identity, tags)
+    failpoint("train.registered")
+    registry.set_alias(use_case.name, CHALLENGER, version.version)
+    registry.finish(parent, {f"gate_{use_case.metric}": card["gate_value"]})
+    facts = {
+        "candidates": len(found.candidates),
+        "families": len(found.finalists),
+        "training_set_id": identity,
+        "family": card["family"],
+        "registry": registry.uri,
+    }
+    return Result(OK, {"rows": found.gate_rows}, model=_model(version), metrics=_metrics(card), facts=facts)
+
+
+def _log(
+    registry: Registry, parent: str, identity: str, found: Search, documents: dict[str, object], metric: str
+) -> list[tuple[str, str]]:
+    """Every candidate as a run; of the best of each family the pipeline. Runs and model URIs, best first."""
+    runs = {}
+    for c in found.candidates:
+        metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | {f"folds_{metric}": c.mean}
+        runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
+    best = [runs[f.candidate.name] for f in found.finalists]
+    return [(r, registry.log_model(r, f.model, documents)) for r, f in zip(best, found.finalists, strict=True)]
+
+
+def _metrics(card: dict[str, object]) -> dict[str, float]:
+    baseline = card["baseline"]
+    found = {
+        "gate_rows": card["gate_rows"],
+        "gate_positive_rate": card["gate_positive_rate"],
+        f"gate_{card['metric']}": card["gate_value"],
+        f"baseline_{card['metric']}": baseline["gate_value"],  # type: ignore[index]
+    }
+    return {name: value for name, value in found.items() if value is not None}  # type: ignore[misc]
+
+
+def _model(version: Version) -> dict[str, str]:
+    return {"name": version.name, "version": version.version, "alias": "challenger"}
+
+
+if __name__ == "__main__":
+    main("train", run)

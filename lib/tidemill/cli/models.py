@@ -1,0 +1,42 @@
+"""Which model versions a run works with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.time import parse_time
+from tidemill.data.read import read_arrow, version_of
+from tidemill.models.promotion import champion_at
+from tidemill.models.registry import CHALLENGER, Registry, Version
+from tidemill.models.tables import PROMOTIONS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.cli.context import Context
+
+
+def promotions(context: Context) -> list[dict[str, Any]]:
+    """The ledger of promotions, in no order."""
+    if version_of(context.lake, PROMOTIONS) is None:
+        return []
+    return read_arrow(context.lake, PROMOTIONS).to_pylist()
+
+
+def champion(context: Context, registry: Registry, at: datetime) -> Version | None:
+    """The champion at a moment, by the ledger of promotions."""
+    number = champion_at(promotions(context), context.use_case.name, at)
+    return None if number is None else registry.version(context.use_case.name, number)
+
+
+def scoring_versions(context: Context, registry: Registry, at: datetime) -> list[tuple[str, Version]]:
+    """Who scores at a moment: the champion, and a challenger trained by then in shadow."""
+    name = context.use_case.name
+    best = champion(context, registry, at)
+    number = registry.alias(name, CHALLENGER)
+    found = [("champion", best)] if best is not None else []
+    if number is not None and (best is None or number != best.version):
+        challenger = registry.version(name, number)
+        if parse_time(challenger.tags["as_of"]) <= at:
+            found.append(("shadow", challenger))
+    return found

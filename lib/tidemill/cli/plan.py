@@ -1,0 +1,47 @@
+"""What the jobs of one run agree on: the matured times, and where gold rows come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.data.watermark import first_event
+from tidemill.features.gold import Builder
+from tidemill.models.splits import matured_times
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.cli.context import Context
+
+
+def training_times(context: Context) -> tuple[datetime, ...]:
+    """The grid times whose labels are mature at T, by the watermark that the label's sources had then; oldest first."""
+    label = context.use_case.label
+    mark = context.watermark(label.sources, context.as_of)
+    if mark is None:
+        return ()
+    return _matured(context, mark)
+
+
+def test_times(context: Context) -> tuple[datetime, ...]:
+    """T and the grid times in `[T, T + test_period)` whose labels have matured with everything delivered so far."""
+    use_case = context.use_case
+    mark = context.watermark(use_case.label.sources, None)
+    if mark is None:
+        return ()
+    end = context.as_of + use_case.test_period
+    times = (context.as_of, *(t for t in use_case.grid.times(end) if t > context.as_of))
+    return tuple(t for t in times if t + use_case.label.matures_after <= mark)
+
+
+def gold_builder(context: Context) -> Builder:
+    """Where the run's gold rows come from."""
+    silver = {s.name: context.silver(s) for s in context.use_case.sources}
+    return Builder(context.lake, silver, lambda: context.spark, context.now, context.again)
+
+
+def _matured(context: Context, mark: datetime) -> tuple[datetime, ...]:
+    use_case = context.use_case
+    firsts = [first_event(context.lake, context.silver(s)) for s in use_case.sources]
+    first = max(f for f in firsts if f is not None)
+    return matured_times(use_case.grid, mark, use_case.label.matures_after, first, use_case.splits.history)

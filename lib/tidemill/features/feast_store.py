@@ -1,0 +1,75 @@
+"""Feast's registry and online store: the one place that talks to them.
+
+Feast prints to standard output and warns about its own age; both are kept from a job's output here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+# Feast redirects every later metric of the process to files unless the client is imported before it.
+import prometheus_client  # noqa: F401
+from feast import FeatureStore
+
+from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.lease import lease
+from tidemill.core.quiet import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from tidemill.features.specs import FeatureView
+
+_WAIT_SECONDS = 60.0
+
+
+def open_store(yaml: Path, root: Path) -> FeatureStore:
+    """Opens the store that a `feature_store.yaml` describes; `${TIDEMILL_ROOT}` in it stands for the root."""
+    os.environ["TIDEMILL_ROOT"] = str(root)
+    (root / "feast").mkdir(parents=True, exist_ok=True)
+    logging.getLogger("feast").setLevel(logging.ERROR)
+    with quiet():
+        return FeatureStore(fs_yaml_file=yaml)
+
+
+def apply_objects(store: FeatureStore, objects: Sequence[Any], root: Path) -> None:
+    """Registers the objects; what other use cases registered stays."""
+    with lease(root, "feast-registry", owner=str(os.getpid()), timeout=_WAIT_SECONDS), quiet():
+        store.apply(list(objects))
+
+
+def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime) -> None:
+    """Loads the newest gold row of every entity that may be used at `at`, no older than the view's ttl.
+
+    The caller sees to it that no older rows follow newer ones: the SQLite store keeps what is written last.
+    """
+    for view in views:
+        with quiet():
+            store.materialize(start_date=at - view.delay - view.ttl, end_date=at - view.delay, feature_views=[view.table_name])
+
+
+def online_rows(store: FeatureStore, service: str, key: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The online features of entities, through Feast's own API, in the order of the keys.
+
+    Raises:
+        TidemillError: E_NO_SERVICE (no input) where the use case was never materialized.
+    """
+    with quiet():
+        known = [s.name for s in store.list_feature_services()]
+        if service not in known:
+            raise TidemillError(
+                "E_NO_SERVICE",
+                f"the online store knows no use case {service!r}",
+                where=f"Feast registry of project {store.project!r}",
+                next_step=f"run materialize or the pipeline first; {nearest(service, known)}",
+                exit_code=Exit.NO_INPUT,
+            )
+        response = store.get_online_features(
+            features=store.get_feature_service(service), entity_rows=[{key: value} for value in keys]
+        )
+    columns = response.to_dict()
+    return [{name: values[i] for name, values in columns.items()} for i in range(len(keys))]

@@ -1,0 +1,163 @@
+"""Gold rows kept up to date: what is missing or outdated is read, computed and committed, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from tidemill.data import ledger
+from tidemill.data.commit import Slice, commit, derived_batch
+from tidemill.data.layout import with_layout
+from tidemill.data.read import layout_of, read
+from tidemill.data.slices import Built, built, missing, slice_inputs, times_predicate, wanted
+from tidemill.features.compute import build_view
+from tidemill.features.labels import build_labels, build_population
+from tidemill.features.pairs import AS_OF, with_validity
+from tidemill.features.tables import labels_table, view_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from tidemill.data.sources import Source
+    from tidemill.data.tables import Lake, Table
+    from tidemill.features.specs import FeatureView, Label
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Where gold rows come from and go to.
+
+    Args:
+        lake: the tables.
+        silver: the silver table of each source, by the source's name.
+        spark: gives the session; called only where there is something to build.
+        now: stamps the rows as their `created_timestamp`.
+        again: inputs that make every as-of time outdated, for a rebuild.
+    """
+
+    lake: Lake
+    silver: Mapping[str, Table]
+    spark: Callable[[], SparkSession]
+    now: datetime
+    again: Mapping[str, str]
+
+    def events(self, source: Source) -> DataFrame:
+        """The source's silver versions with `superseded_time`, as of its last ledgered version."""
+        table = self.silver[source.name]
+        versions = any(e.counts.get("revised", 0) for e in ledger.entries(self.lake.root, table.label))
+        return with_validity(read(self.spark(), self.lake, table), versions=versions)
+
+    def upstream(self, sources: Iterable[Source]) -> list[list[ledger.Entry]]:
+        """The ledgers of the sources' silver tables."""
+        return [ledger.entries(self.lake.root, self.silver[s.name].label) for s in sources]
+
+
+def commit_view(builder: Builder, view: FeatureView, times: Iterable[datetime]) -> int:
+    """Builds the view's rows at the as-of times that are missing or outdated; returns how many times that were.
+
+    Raises:
+        TidemillError: what `commit` raises.
+    """
+    table = view_table(view)
+    asked = wanted(stamps(view, times), builder.upstream([view.source]), timedelta(0))
+    return _commit_missing(
+        builder, table, asked, lambda todo: build_view(builder.events(view.source), view, todo), keep_versions=False
+    )
+
+
+def commit_labels(builder: Builder, use_case: str, label: Label, times: Iterable[datetime]) -> int:
+    """Builds the labels at the as-of times, all mature, that are missing or outdated; returns how many times that were.
+
+    A label that changes after it had matured is a new version beside the old one.
+
+    Raises:
+        TidemillError: what `commit` raises.
+    """
+    table = labels_table(use_case, label)
+    asked = wanted(times, builder.upstream(label.sources), label.matures_after)
+
+    def build(todo: list[datetime]) -> DataFrame:
+        population = build_population(builder.events(label.population.source), label, todo)
+        rows = build_labels(population, builder.events(label.outcome.source), label, todo)
+        matured = F.col(AS_OF) + F.make_dt_interval(secs=F.lit(label.matures_after.total_seconds()))
+        return rows.withColumn("matured_at", matured)
+
+    return _commit_missing(builder, table, asked, build, keep_versions=True, declaration=label.digest)
+
+
+def read_labels(spark: SparkSession, lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> DataFrame:
+    """The current version of the labels at the as-of times: entity, `event_timestamp`, `label`."""
+    table = labels_table(use_case, label)
+    return _current(read(spark, lake, table), built(ledger.entries(lake.root, table.label)), times).select(
+        label.population.source.entity.key, AS_OF, "label"
+    )
+
+
+def read_view(spark: SparkSession, lake: Lake, view: FeatureView, times: Iterable[datetime]) -> DataFrame:
+    """The view's gold rows that are used at the as-of times."""
+    return read(spark, lake, view_table(view)).where(times_predicate(AS_OF, stamps(view, times)))
+
+
+def stamps(view: FeatureView, times: Iterable[datetime]) -> list[datetime]:
+    """The stamps of the gold rows that are used at the as-of times: the view's delay before them."""
+    return [t - view.delay for t in times]
+
+
+def view_batches(lake: Lake, view: FeatureView, times: Iterable[datetime]) -> list[str]:
+    """The batches of the view's gold rows that are used at the as-of times, ordered."""
+    return sorted(set(_batches_at(lake, view_table(view), stamps(view, times))))
+
+
+def label_batches(lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> list[str]:
+    """The batches of the labels at the as-of times, ordered."""
+    return sorted(set(_batches_at(lake, labels_table(use_case, label), times)))
+
+
+def _batches_at(lake: Lake, table: Table, times: Iterable[datetime]) -> list[str]:
+    there = built(ledger.entries(lake.root, table.label))
+    return [there[t].batch_id for t in times if t in there]
+
+
+def _current(rows: DataFrame, there: Mapping[datetime, Built], times: Iterable[datetime]) -> DataFrame:
+    by_batch: dict[str, list[datetime]] = {}
+    for time in times:
+        if time in there:
+            by_batch.setdefault(there[time].batch_id, []).append(time)
+    if not by_batch:
+        return rows.where("false")
+    parts = [f"(batch_id = '{batch}' and ({times_predicate(AS_OF, group)}))" for batch, group in by_batch.items()]
+    return rows.where(" or ".join(parts))
+
+
+def _commit_missing(
+    builder: Builder,
+    table: Table,
+    asked: Mapping[datetime, tuple[str, ...]],
+    build: Callable[[list[datetime]], DataFrame],
+    *,
+    keep_versions: bool,
+    declaration: str = "",
+) -> int:
+    there = built(ledger.entries(builder.lake.root, table.label))
+    todo = sorted(asked) if builder.again else missing(asked, there)
+    if not todo:
+        return 0
+    outdated = [t for t in todo if t in there]
+    inputs = {**slice_inputs(asked, todo), **builder.again}
+    if declaration:
+        inputs["declaration"] = declaration
+    cause = "rebuild" if builder.again else "late" if outdated else "new"
+    batch = derived_batch(table, inputs, cause)
+    rows = build(todo).withColumns({"created_timestamp": F.lit(builder.now), "batch_id": F.lit(batch.batch_id)})
+    if keep_versions:
+        rows = rows.withColumn("label_version", F.lit(batch.batch_id))
+    # Rows of new times go in with those that are replaced, in one commit: the predicate covers both.
+    replace = Slice(times_predicate(AS_OF, todo)) if outdated and not keep_versions else None
+    commit(builder.lake, table, batch, with_layout(rows, table, *layout_of(builder.lake, table)), replace=replace)
+    return len(todo)

@@ -1,0 +1,65 @@
+"""The model card: what a registered version was made from and how it did, as JSON values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.time import encode_times, format_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tidemill.models.search import Candidate, Search
+    from tidemill.models.splits import Plan
+    from tidemill.models.use_case import UseCase
+
+CARD, DECLARATION = "card.json", "use_case.json"
+THRESHOLD = 0.5
+
+
+def build_card(
+    use_case: UseCase, found: Search, plan: Plan, training_set: str, as_of: datetime, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """The card of the winner of a search.
+
+    Times are ISO 8601 in UTC; metrics are in the task's unit; the decision threshold of a binary task is stated, and
+    was not tuned.
+    """
+    winner = found.finalists[0]
+    return {
+        "use_case": use_case.name,
+        "declaration": use_case.digest,
+        "task": use_case.task,
+        "metric": use_case.metric,
+        "family": winner.candidate.family,
+        "parameters": winner.candidate.parameters,
+        "threshold": THRESHOLD if use_case.task == "binary" else None,
+        "as_of": format_time(as_of),
+        "training_set_id": training_set,
+        "trained_until": format_time(plan.final[-1] + use_case.label.matures_after),
+        "times": {
+            "final": [asdict(run) for run in encode_times(plan.final)],
+            "gate": [asdict(run) for run in encode_times(plan.gate)],
+            "gate_train": [asdict(run) for run in encode_times(plan.gate_train)],
+        },
+        "fit": settings,
+        "gate_rows": found.gate_rows,
+        "gate_positive_rate": found.gate_positive_rate,
+        "gate_value": winner.gate_value,
+        "baseline": {**asdict(found.baseline), "gate_value": found.baseline_gate, "folds": list(found.baseline_folds)},
+        "candidates": [_row(c, found) for c in found.candidates],
+    }
+
+
+def _row(candidate: Candidate, found: Search) -> dict[str, Any]:
+    gate = {f.candidate.name: f.gate_value for f in found.finalists}
+    return {
+        "name": candidate.name,
+        "family": candidate.family,
+        "parameters": candidate.parameters,
+        "folds": list(candidate.folds),
+        "fold_mean": candidate.mean,
+        "gate_value": gate.get(candidate.name),
+        "chosen": candidate.name == found.finalists[0].candidate.name,
+    }

@@ -1,0 +1,43 @@
+"""The champion on the challenger's gate: itself where it saw nothing of it, else its recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from tidemill.models.evaluate import build_metrics
+from tidemill.models.pipelines import with_score
+from tidemill.models.search import Candidate, fit_recipe, usable_features
+from tidemill.models.training_set import GATE, TRAIN
+
+if TYPE_CHECKING:
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
+
+    from tidemill.core.config import Train
+    from tidemill.models.use_case import UseCase
+
+
+def gate_value(
+    rows: DataFrame, use_case: UseCase, card: dict[str, Any], model: PipelineModel | None, settings: Train
+) -> float:
+    """The champion's primary metric on the gate rows of a challenger's training set.
+
+    Args:
+        rows: that training set.
+        use_case: its task and features.
+        card: the champion's.
+        model: the champion, or None where its training cut-off breaks the embargo: then its family and parameters are
+            fitted on the challenger's gate-fit rows.
+        settings: of the fit.
+    """
+    if model is None:
+        train = rows.where(F.col("part") == TRAIN)
+        recipe = Candidate("champion", card["family"], card["parameters"])
+        model = fit_recipe(train, use_case, usable_features(train, use_case.features), recipe, settings)
+    scored = with_score(model, rows.where(F.col("part") == GATE), use_case.task)
+    found = build_metrics(scored, use_case.task, []).first()
+    if found is None or found[use_case.metric] is None:
+        raise ValueError("the gate has no row that can be judged")
+    return float(found[use_case.metric])

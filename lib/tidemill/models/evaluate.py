@@ -1,0 +1,50 @@
+"""Metrics on all rows, computed where the rows are.
+
+ROC AUC is the Mann-Whitney statistic with ties counted half (Hanley and McNeil 1982), exact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import DataFrame
+
+
+def build_metrics(scored: DataFrame, task: str, by: Sequence[str]) -> DataFrame:
+    """Metrics of each group of scored rows.
+
+    Args:
+        scored: `label` and `score`, both doubles without nulls.
+        task: `binary` or `regression`.
+        by: the columns that make a group.
+
+    Returns:
+        Grain: group. `rows`; for binary tasks `positive_rate` and `roc_auc` (null where only one class is there); for
+        regression `rmse` and `mae`, in the label's unit.
+    """
+    if task == "regression":
+        error = F.col("score") - F.col("label")
+        return scored.groupBy(*by).agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.sqrt(F.avg(error * error)).alias("rmse"),
+            F.avg(F.abs(error)).alias("mae"),
+        )
+    ties = scored.groupBy(*by, "score").agg(
+        F.sum("label").alias("positives"), F.sum(1 - F.col("label")).alias("negatives")
+    )
+    below = Window.partitionBy(*by).orderBy("score").rowsBetween(Window.unboundedPreceding, -1)
+    ranked = ties.withColumn("below", F.coalesce(F.sum("negatives").over(below), F.lit(0.0)))
+    won = F.sum(F.col("positives") * (F.col("below") + F.col("negatives") / 2))
+    positives, negatives = F.sum("positives"), F.sum("negatives")
+    return ranked.groupBy(*by).agg(
+        (positives + negatives).cast("bigint").alias("rows"),
+        (positives / (positives + negatives)).alias("positive_rate"),
+        (won / F.nullif(positives * negatives, F.lit(0.0))).alias("roc_auc"),
+    )
+

@@ -1,0 +1,176 @@
+"""MLflow: runs, registered models and aliases. The one place that talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import mlflow.spark
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from tidemill.core.quiet import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pyspark.ml import PipelineModel
+
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+_MODEL = "model"
+_TRAINING_SET = "tidemill.training_set_id"
+_REQUIREMENTS = ("pyspark", "xgboost-cpu", "pandas", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model version.
+
+    Args:
+        name: the registered model, which is the use case.
+        version: its number.
+        run_id: the MLflow run that holds it.
+        tags: of the version.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+
+
+class Registry:
+    """The registry of one root: SQLite and files below it, unless a tracking server is configured.
+
+    Args:
+        root: the local state folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        folder = root / "mlflow"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["MLFLOW_DISABLE_AUTO_LOGGING"] = "true"
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self._artifacts = (folder / "artifacts").as_uri()
+        self._temporary = str(folder / "tmp")
+        with quiet():
+            mlflow.set_tracking_uri(self.uri)
+            mlflow.set_registry_uri(self.uri)
+            self._client = MlflowClient()
+
+    def start_training(self, use_case: str, training_set: str, tags: Mapping[str, str]) -> str:
+        """Starts the parent run of a training; runs that an interrupted attempt left behind are ended as killed."""
+        with quiet():
+            experiment = self._client.get_experiment_by_name(use_case)
+            number = (
+                experiment.experiment_id
+                if experiment is not None
+                else self._client.create_experiment(use_case, f"{self._artifacts}/{use_case}")
+            )
+            left = self._client.search_runs(
+                [number], f"tags.`{_TRAINING_SET}` = '{training_set}' and attributes.status = 'RUNNING'"
+            )
+            for run in left:
+                self._client.set_terminated(run.info.run_id, "KILLED")
+            return str(self._client.create_run(number, tags={_TRAINING_SET: training_set, **tags}).info.run_id)
+
+    def log_candidate(
+        self, parent: str, training_set: str, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]
+    ) -> str:
+        """Logs one candidate as a finished run below the parent; returns its run."""
+        with quiet():
+            number = self._client.get_run(parent).info.experiment_id
+            tags = {_TRAINING_SET: training_set, "mlflow.parentRunId": parent, "mlflow.runName": name}
+            run = str(self._client.create_run(number, tags=tags).info.run_id)
+            for key, value in parameters.items():
+                self._client.log_param(run, key, value)
+            for key, metric in metrics.items():
+                self._client.log_metric(run, key, metric)
+            self._client.set_terminated(run, "FINISHED")
+            return run
+
+    def log_model(self, run: str, model: PipelineModel, documents: Mapping[str, Any]) -> str:
+        """Logs a fitted pipeline and JSON documents to a run; returns the model's URI."""
+        with quiet():
+            for name, document in documents.items():
+                self._client.log_dict(run, document, name)
+            with mlflow.start_run(run_id=run):
+                logged = mlflow.spark.log_model(
+                    model,
+                    artifact_path=_MODEL,
+                    dfs_tmpdir=self._temporary,
+                    pip_requirements=list(pinned_requirements()),
+                )
+            self._client.set_terminated(run, "FINISHED")
+            return str(logged.model_uri)
+
+    def finish(self, run: str, metrics: Mapping[str, float]) -> None:
+        """Ends the parent run with its metrics."""
+        with quiet():
+            for key, metric in metrics.items():
+                self._client.log_metric(run, key, metric)
+            self._client.set_terminated(run, "FINISHED")
+
+    def register(self, name: str, uri: str, run: str, training_set: str, tags: Mapping[str, str]) -> Version:
+        """Registers a logged model as the next version of a use case."""
+        with quiet(), contextlib.suppress(MlflowException):  # the model is there already, from an earlier version
+            self._client.create_registered_model(name)
+        with quiet():
+            made = self._client.create_model_version(
+                name, uri, run_id=run, tags={_TRAINING_SET: training_set, **tags}
+            )
+        return Version(name, str(made.version), run, {_TRAINING_SET: training_set, **tags})
+
+    def version_of(self, name: str, training_set: str) -> Version | None:
+        """The version that a training set led to, if it was registered."""
+        with quiet():
+            found = self._client.search_model_versions(f"name = '{name}'")
+        for item in found:
+            if item.tags.get(_TRAINING_SET) == training_set:
+                return Version(name, str(item.version), str(item.run_id), dict(item.tags))
+        return None
+
+    def version(self, name: str, number: str) -> Version:
+        """One version by its number."""
+        with quiet():
+            found = self._client.get_model_version(name, number)
+        return Version(name, str(found.version), str(found.run_id), dict(found.tags))
+
+    def alias(self, name: str, alias: str) -> str | None:
+        """The version number under an alias, or None."""
+        with quiet():
+            try:
+                return str(self._client.get_model_version_by_alias(name, alias).version)
+            except MlflowException:
+                return None  # neither the model nor the alias need exist
+
+    def set_alias(self, name: str, alias: str, number: str) -> None:
+        """Moves an alias; MLflow's page shows it at once."""
+        with quiet():
+            self._client.set_registered_model_alias(name, alias, number)
+
+    def document(self, version: Version, name: str) -> Any:
+        """A JSON document that was logged with a version."""
+        with quiet():
+            return mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{name}")
+
+    def load(self, version: Version) -> PipelineModel:
+        """The fitted pipeline of a version."""
+        with quiet():
+            return mlflow.spark.load_model(
+                f"models:/{version.name}/{version.version}", dfs_tmpdir=self._temporary
+            )
+
+
+def pinned_requirements() -> tuple[str, ...]:
+    """The packages that a logged model needs, at the versions of this environment."""
+    from importlib.metadata import version
+
+    return tuple(f"{name}=={version(name)}" for name in _REQUIREMENTS)

@@ -1,0 +1,247 @@
+"""The search for a model: candidates on folds, then the two fits of each family's best.
+
+Selection sees the folds only. The gate fit, on times embargoed before the gate, is what promotion looks at; the final
+fit, on all matured rows, is what is registered.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.ml import Pipeline
+from pyspark.ml.pipeline import PipelineModel
+from pyspark.sql import functions as F
+from pyspark.util import inheritable_thread_target
+
+from tidemill.data.slices import times_predicate
+from tidemill.features.pairs import AS_OF
+from tidemill.models.baseline import fit_baseline, with_baseline_score
+from tidemill.models.evaluate import build_metrics
+from tidemill.models.pipelines import family_stages, preprocessing, unfitted, with_score
+from tidemill.models.specs import HIGHER_IS_BETTER, better
+from tidemill.models.training_set import GATE, TRAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pyspark.sql import DataFrame
+
+    from tidemill.core.config import Train
+    from tidemill.features.specs import Feature
+    from tidemill.models.baseline import Baseline
+    from tidemill.models.splits import Fold, Plan
+    from tidemill.models.use_case import UseCase
+
+BASELINE = "one feature"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One set of parameters of one family, and how it did on the folds.
+
+    Args:
+        name: `family-number`, unique in a search.
+        family: its family.
+        parameters: by the names of the family's library.
+        folds: the primary metric on each fold, newest first.
+    """
+
+    name: str
+    family: str
+    parameters: dict[str, Any]
+    folds: tuple[float, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """The mean of the primary metric over the folds."""
+        return sum(self.folds) / len(self.folds)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The best candidate of a family with its two fits.
+
+    Args:
+        candidate: what was fitted.
+        gate_value: the primary metric of the gate fit on the gate rows.
+        gate_scores: the gate fit's scores: entity, `event_timestamp`, `label`, `score`.
+        model: the final fit.
+    """
+
+    candidate: Candidate
+    gate_value: float
+    gate_scores: DataFrame
+    model: PipelineModel
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a training found.
+
+    Args:
+        candidates: all, with their folds.
+        finalists: the best of each family, best first by folds; the first is the one to register.
+        baseline: fitted on the gate fit's rows.
+        baseline_folds: the baseline's metric on each fold.
+        baseline_gate: its metric on the gate rows.
+        gate_rows: labelled rows of the gate.
+        gate_positive_rate: share of positive labels there, or None for regression.
+    """
+
+    candidates: tuple[Candidate, ...]
+    finalists: tuple[Fitted, ...]
+    baseline: Baseline
+    baseline_folds: tuple[float, ...]
+    baseline_gate: float
+    gate_rows: int
+    gate_positive_rate: float | None
+
+
+def list_candidates(use_case: UseCase) -> tuple[Candidate, ...]:
+    """Every parameter set that the use case declares."""
+    return tuple(
+        Candidate(f"{spec.family}-{number}", spec.family, parameters)
+        for spec in use_case.models
+        for number, parameters in enumerate(spec.candidates())
+    )
+
+
+def search(
+    rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say: Callable[[str], None]
+) -> Search:
+    """Selects on folds and fits the finalists.
+
+    Args:
+        rows: the training set, cached by the caller: features, `label`, `part`, entity and `event_timestamp`.
+        use_case: task, features and candidates.
+        plan: folds and gate.
+        settings: partitions, threads and seed; all of them change the model.
+        say: tells what is being done.
+    """
+    features = usable_features(rows.where(F.col("part") == TRAIN), use_case.features)
+    candidates = list_candidates(use_case)
+    values: dict[str, list[float]] = {c.name: [] for c in candidates} | {BASELINE: []}
+    for number, fold in enumerate(plan.folds):
+        say(f"fold {number + 1} of {len(plan.folds)}: {len(candidates)} candidates")
+        for name, value in _run_fold(rows, use_case, features, fold, candidates, settings).items():
+            values[name].append(value)
+    judged = tuple(Candidate(c.name, c.family, c.parameters, tuple(values[c.name])) for c in candidates)
+    best = _best_of_families(judged, use_case.metric)
+    say(f"two fits of {len(best)} finalists")
+    train, gate = rows.where(F.col("part") == TRAIN), rows.where(F.col("part") == GATE)
+    early = _ordered(train, use_case, settings).persist()
+    late = _ordered(rows, use_case, settings).persist()
+    try:
+        fits = [(c, frame) for c in best for frame in (early, late)]
+        models = _parallel(rows, settings.parallel_fits, lambda job: _fit(job[1], use_case, features, job[0], settings), fits)
+        baseline = fit_baseline(early, use_case)
+    finally:
+        early.unpersist()
+        late.unpersist()
+    gate_scores = [with_score(model, gate, use_case.task) for model in models[::2]]
+    found = _judge(
+        {c.name: scores for c, scores in zip(best, gate_scores, strict=True)}
+        | {BASELINE: with_baseline_score(gate, baseline)},
+        use_case,
+    )
+    kept = (use_case.entity.key, AS_OF, "label", "score")
+    finalists = tuple(
+        Fitted(c, found[c.name][use_case.metric], scores.select(*kept), final)
+        for c, scores, final in zip(best, gate_scores, models[1::2], strict=True)
+    )
+    return Search(
+        judged,
+        finalists,
+        baseline,
+        tuple(values[BASELINE]),
+        found[BASELINE][use_case.metric],
+        int(found[BASELINE]["rows"]),
+        found[BASELINE].get("positive_rate"),
+    )
+
+
+def fit_recipe(
+    rows: DataFrame, use_case: UseCase, features: Sequence[Feature], candidate: Candidate, settings: Train
+) -> PipelineModel:
+    """Fits one candidate on rows, ordered and partitioned as every fit is."""
+    ordered = _ordered(rows, use_case, settings).persist()
+    try:
+        return _fit(ordered, use_case, features, candidate, settings)
+    finally:
+        ordered.unpersist()
+
+
+def usable_features(train: DataFrame, features: Sequence[Feature]) -> list[Feature]:
+    """The features that have any value in the training rows; the others cannot be filled, nor teach anything."""
+    counts = train.agg(*[F.count(F.col(f.name)).alias(f.name) for f in features]).first()
+    return [f for f in features if counts is not None and counts[f.name]]
+
+
+def _run_fold(
+    rows: DataFrame,
+    use_case: UseCase,
+    features: Sequence[Feature],
+    fold: Fold,
+    candidates: Iterable[Candidate],
+    settings: Train,
+) -> dict[str, float]:
+    """The primary metric of every candidate and of the baseline on one fold; preprocessing is fitted once for all."""
+    train = _ordered(rows.where(times_predicate(AS_OF, fold.train)), use_case, settings)
+    evaluate = rows.where(times_predicate(AS_OF, fold.evaluate))
+    prepared = Pipeline(stages=preprocessing(features)).fit(train)
+    seen, unseen = prepared.transform(train).persist(), prepared.transform(evaluate).persist()
+    try:
+
+        def fit(candidate: Candidate) -> PipelineModel:
+            stages = family_stages(use_case.task, candidate.family, candidate.parameters, settings.seed)
+            return Pipeline(stages=stages).fit(seen)
+
+        listed = list(candidates)
+        models = _parallel(rows, settings.parallel_fits, fit, listed)
+        frames = {c.name: with_score(m, unseen, use_case.task) for c, m in zip(listed, models, strict=True)}
+        frames[BASELINE] = with_baseline_score(unseen, fit_baseline(seen, use_case))
+        found = _judge(frames, use_case)
+    finally:
+        seen.unpersist()
+        unseen.unpersist()
+    return {name: metrics[use_case.metric] for name, metrics in found.items()}
+
+
+def _judge(frames: dict[str, DataFrame], use_case: UseCase) -> dict[str, dict[str, Any]]:
+    """The metrics of several scorings of the same rows, in one pass."""
+    named = [frame.select(F.lit(name).alias("candidate"), "label", "score") for name, frame in frames.items()]
+    metrics = build_metrics(reduce(lambda a, b: a.unionByName(b), named), use_case.task, ["candidate"])
+    return {row["candidate"]: row.asDict() for row in metrics.toLocalIterator()}
+
+
+def _best_of_families(judged: Iterable[Candidate], metric: str) -> list[Candidate]:
+    """The best candidate of each family, best first; of equals the first declared."""
+    best: dict[str, Candidate] = {}
+    for candidate in judged:
+        known = best.get(candidate.family)
+        if known is None or better(metric, candidate.mean, known.mean):
+            best[candidate.family] = candidate
+    return sorted(best.values(), key=lambda c: c.mean, reverse=HIGHER_IS_BETTER[metric])
+
+
+def _ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
+    """Rows in one order and one partitioning, whatever the machine: both change the last digits of a model."""
+    order = (AS_OF, use_case.entity.key)
+    if settings.partitions == 1:  # by an exchange: XGBoost's barrier stage cannot stand on coalesced partitions
+        return rows.repartition(1).sortWithinPartitions(*order)
+    return rows.repartitionByRange(settings.partitions, *order).sortWithinPartitions(*order)
+
+
+def _fit(
+    ordered: DataFrame, use_case: UseCase, features: Sequence[Feature], candidate: Candidate, settings: Train
+) -> PipelineModel:
+    return unfitted(use_case.task, features, candidate.family, candidate.parameters, settings.seed).fit(ordered)
+
+
+def _parallel(rows: DataFrame, threads: int, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """The results in the order of the items; Spark runs the jobs of the threads side by side."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(inheritable_thread_target(rows.sparkSession)(work), items))

@@ -1,0 +1,62 @@
+"""Training sets: the rows a model learns from, fixed for good under an identity of their own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from tidemill.core.digest import digest_of
+from tidemill.core.time import encode_times
+from tidemill.data.slices import times_predicate
+from tidemill.features.asof import join_views
+from tidemill.features.gold import label_batches, read_labels, read_view, view_batches
+from tidemill.features.pairs import AS_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from tidemill.data.tables import Lake
+    from tidemill.models.splits import Plan
+    from tidemill.models.use_case import UseCase
+
+GATE, TRAIN, FINAL = "gate", "train", "final"
+
+
+def training_set_inputs(lake: Lake, use_case: UseCase, times: Sequence[datetime]) -> dict[str, Any]:
+    """What a training set is made from: the declaration, the times, and the batches of gold that hold them."""
+    batches = {view.table_name: view_batches(lake, view, times) for view in use_case.views}
+    labels = label_batches(lake, use_case.name, use_case.label, times)
+    at = [asdict(run) for run in encode_times(times)]
+    return {"use_case": use_case.digest, "as_of": at, "batches": batches, "labels": labels}
+
+
+def training_set_id(inputs: dict[str, Any], settings: dict[str, Any]) -> str:
+    """The identity of a training set: the same inputs and fit settings are the same training set."""
+    return digest_of([inputs, settings])[:16]
+
+
+def build_training_set(spark: SparkSession, lake: Lake, use_case: UseCase, plan: Plan) -> DataFrame:
+    """Label rows at all matured times with their features, each marked with its part of the plan.
+
+    Grain: entity and as-of time. The spine is the labels; the views are joined as of the spine's times.
+    """
+    times = plan.final
+    spine = read_labels(spark, lake, use_case.name, use_case.label, times)
+    frame = with_features(spark, lake, use_case, spine, times)
+    gate, train = times_predicate(AS_OF, plan.gate), times_predicate(AS_OF, plan.gate_train)
+    part = F.when(F.expr(gate), GATE).when(F.expr(train), TRAIN).otherwise(FINAL)
+    return frame.withColumn("part", part)
+
+
+def with_features(
+    spark: SparkSession, lake: Lake, use_case: UseCase, spine: DataFrame, times: Iterable[datetime]
+) -> DataFrame:
+    """A spine at the use case's as-of times with the features of all its views."""
+    at = list(times)
+    gold = {v.table_name: read_view(spark, lake, v, at) for v in use_case.views}
+    return join_views(spine, use_case.views, gold)
