@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
-from tidemill.demo.generate import MANIFEST, find_manifest, generate, require_past
+from tidemill.demo.generate import MANIFEST, find_manifest, generate, require_known, require_past
 from tidemill.demo.world import World
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def run(context: Context) -> Result:
     name = context.use_case.world
     if name is None:
         return Result(SKIPPED)
+    require_known(name)
     settings = context.config.generate
     world = World(settings.accounts, settings.months, settings.seed)
     require_past(world, context.now)

@@ -155,9 +155,9 @@ def spending(rng: np.random.Generator, started: Ints, plans: Rows, price: Ints) 
     return {
         "account": np.concatenate([account, bought]),
         "at": np.concatenate([at[account, k], extra_at[bought, j]]),
-        "cents": np.rint(
-            np.concatenate([due[account, k] * use[account, k], due[bought, j] * share[bought, j]])
-        ).astype(np.int64),
+        "cents": np.rint(np.concatenate([due[account, k] * use[account, k], due[bought, j] * share[bought, j]])).astype(
+            np.int64
+        ),
     }
 
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.runs import write_json
 from tidemill.core.time import format_time
 from tidemill.demo.behaviour import PERIOD
@@ -38,11 +38,28 @@ if TYPE_CHECKING:
 
     from tidemill.demo.world import Block
 
+WORLDS = ("churn",)
 MANIFEST = "_manifest.json"
 GENERATOR = 1  # raised when the same settings begin to make another world
 _FILES = 256  # of a table, at most
 _BINS = 100_000
 _COUNTS = "name STRING, bin INT, rows BIGINT, churned BIGINT"
+
+
+def require_known(name: str) -> None:
+    """Refuses the name of a world that nothing here makes.
+
+    Raises:
+        TidemillError: E_WORLD (configuration).
+    """
+    if name not in WORLDS:
+        raise TidemillError(
+            "E_WORLD",
+            f"there is no demo world {name!r}",
+            where=f"UseCase(world={name!r})",
+            next_step=nearest(name, WORLDS),
+            exit_code=Exit.CONFIGURATION,
+        )
 
 
 def require_past(world: World, now: datetime) -> None:
@@ -137,7 +154,9 @@ def build_ranking(counts: DataFrame) -> DataFrame:
     below = F.coalesce(F.sum("stayed").over(lower), F.lit(0))
     won = F.col("churned") * (2 * F.col("below") + F.col("stayed"))
     ranked = merged.withColumn("stayed", stayed).withColumn("below", below)
-    return ranked.groupBy("name").agg(F.sum("rows").alias("rows"), F.sum("churned").alias("churned"), F.sum(won).alias("won"))
+    return ranked.groupBy("name").agg(
+        F.sum("rows").alias("rows"), F.sum("churned").alias("churned"), F.sum(won).alias("won")
+    )
 
 
 def probability_counts(block: Block) -> list[tuple[str, int, int, int]]:
@@ -157,7 +176,9 @@ def probability_counts(block: Block) -> list[tuple[str, int, int, int]]:
     return found
 
 
-def _write_files(batches: Iterable[pa.RecordBatch], *, world: World, per_file: int, folder: str) -> Iterator[pa.RecordBatch]:
+def _write_files(
+    batches: Iterable[pa.RecordBatch], *, world: World, per_file: int, folder: str
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for number in batch.column(0).to_pylist():
             blocks = range(number * per_file, min((number + 1) * per_file, world.blocks))

@@ -1,0 +1,154 @@
+"""The report's values from what a run found. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.time import format_time, from_micros
+from tidemill.pages import report
+from tidemill.stats.curves import calibration_points, roc_points
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tidemill.monitoring.drift import Drift, Verdict
+    from tidemill.monitoring.retraining import Decision
+    from tidemill.stats.curves import ScoreBin
+
+_CALIBRATION_GROUPS = 10
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that one report shows.
+
+    Args:
+        use_case, as_of, run_id, generated: names and times as texts.
+        card: of the model that scored.
+        version, alias: of that model.
+        drift, verdict, decision: what monitoring found.
+        points: performance by as-of time.
+        gate: the histogram of the gate's scores by label, or nothing for regression.
+        promotion: the newest decision's row, or None.
+        balance: counts of landed rows.
+        reasons: rejected rows by reason.
+        tables: version and rows by table.
+        population: entities scored at T.
+    """
+
+    use_case: str
+    as_of: str
+    run_id: str
+    generated: str
+    card: Mapping[str, Any]
+    version: str
+    alias: str
+    drift: Sequence[Drift]
+    verdict: Verdict
+    decision: Decision
+    points: Sequence[Mapping[str, Any]]
+    gate: Sequence[ScoreBin]
+    promotion: Mapping[str, Any] | None
+    balance: Mapping[str, int]
+    reasons: Mapping[str, int]
+    tables: Mapping[str, Mapping[str, int]]
+    population: int
+    next_steps: tuple[str, ...] = field(default=())
+
+
+def render(found: Findings) -> str:
+    """The page as one HTML text."""
+    card = found.card
+    regression = card["task"] == "regression"
+    gate_time = format_time(from_micros(card["times"]["gate"][0]["start"]))
+    model = f"{card['family']} {card['parameters']}"
+    return report.render_report(
+        report.Report(
+            title=f"{found.use_case} as of {found.as_of}",
+            use_case=found.use_case,
+            as_of=found.as_of,
+            run_id=found.run_id,
+            generated=found.generated,
+            verdict=found.verdict.verdict,
+            verdict_reason=found.verdict.reason,
+            task="regression" if regression else "classification",
+            metric=report.RMSE if regression else report.ROC_AUC,
+            facts=(
+                report.Fact("scored", f"{found.population:,}"),
+                report.Fact(found.alias, f"version {found.version}, {model}"),
+                report.Fact("trained on", f"labels known by {card['trained_until']}"),
+            ),
+            retraining=report.Decision(found.decision.action, found.decision.reasons),
+            performance=tuple(_point(p) for p in found.points),
+            evaluated_on=f"the gate rows, from {gate_time}",
+            roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
+            calibration=tuple(
+                report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)
+            ),
+            candidates=_candidates(card),
+            promotion=_promotion(found.promotion),
+            drift=tuple(_drift(d) for d in found.drift),
+            drift_note="Reference: the rows the model was trained on; current: the population scored at this time.",
+            balance=report.Balance(**found.balance, reasons=tuple(found.reasons.items())),
+            counts=tuple(report.Count(name, t["rows"], f"version {t['version']}") for name, t in found.tables.items()),
+            versions=(
+                report.Fact("training set", card["training_set_id"]),
+                report.Fact("declaration", card["declaration"]),
+            ),
+            next_steps=found.next_steps,
+        )
+    )
+
+
+def _point(point: Mapping[str, Any]) -> report.PerformancePoint:
+    return report.PerformancePoint(
+        as_of=format_time(from_micros(point["at"])),
+        rows=point["rows"],
+        metric=point["value"],
+        baseline=point["baseline"],
+        positive_rate=point["positive_rate"],
+    )
+
+
+def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:
+    folds = card["baseline"]["folds"]
+    baseline = report.Candidate(
+        f"{card['baseline']['feature']} alone", "", sum(folds) / len(folds), card["baseline"]["gate_value"], baseline=True
+    )
+    made = [
+        report.Candidate(
+            row["family"],
+            ", ".join(f"{k} {v}" for k, v in sorted(row["parameters"].items())),
+            row["fold_mean"],
+            row["gate_value"],
+            chosen=row["chosen"],
+        )
+        for row in card["candidates"]
+    ]
+    return (*made, baseline)
+
+
+def _promotion(row: Mapping[str, Any] | None) -> report.Promotion | None:
+    if row is None:
+        return None
+    return report.Promotion(
+        row["decision"], tuple(row["reasons"]), row["champion_version"] or "none", row["challenger_version"]
+    )
+
+
+def _drift(found: Drift) -> report.DriftRow:
+    reference, current = found.reference, found.current
+    return report.DriftRow(
+        feature=reference.bins.feature,
+        metric_value=found.psi,
+        verdict=found.verdict,
+        reference_mean=reference.mean,
+        current_mean=current.mean,
+        null_share_reference=reference.nulls / reference.rows if reference.rows else None,
+        null_share_current=current.nulls / current.rows if current.rows else None,
+        bins=reference.bins.labels,
+        reference=tuple(float(n) for n in reference.counts),
+        current=tuple(float(n) for n in current.counts),
+        reason=found.reason,
+    )
