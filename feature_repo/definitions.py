@@ -6,8 +6,8 @@ Feast looks at the module's own names, so each object gets one.
 import os
 from pathlib import Path
 
-from tidemill.features.feast_objects import feast_objects
 from tidemill.data.tables import Lake
+from tidemill.features.feast_objects import feast_objects
 from tidemill.models.use_case import load_use_case, use_case_names
 
 _HERE = Path(__file__).resolve().parent

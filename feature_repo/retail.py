@@ -56,8 +56,8 @@ RETAIL = UseCase(
     task="binary",
     models=(
         LogisticRegression(grid={"regParam": (0.01, 0.1)}),
-        RandomForest(numTrees=60, maxDepth=8, minInstancesPerNode=5),
-        GradientBoosting(maxIter=40, maxDepth=2, stepSize=0.1, subsamplingRate=0.7, minInstancesPerNode=20),
+        RandomForest(numTrees=40, maxDepth=7, minInstancesPerNode=5),
+        GradientBoosting(maxIter=20, maxDepth=2, stepSize=0.1, subsamplingRate=0.7, minInstancesPerNode=20),
         XGBoost(
             n_estimators=100,
             learning_rate=0.05,
@@ -69,6 +69,6 @@ RETAIL = UseCase(
     ),
     grid=Grid("2011-04-01", every="month"),
     baseline="recency_days",
-    splits=Splits(gate=1, folds=3),
+    splits=Splits(gate=1, folds=2),
     description="Customers of a British gift retailer who stop ordering (Online Retail data, CC BY 4.0).",
 )

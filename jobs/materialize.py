@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import functions as F
-
 from tidemill.cli.job import HOME, main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.errors import Exit, TidemillError
@@ -20,13 +19,11 @@ from tidemill.features.parity import compare
 from tidemill.monitoring.tables import PARITY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tidemill.cli.context import Context
 
 
 def run(context: Context) -> Result:
-    """Registers the views, loads the rows of T unless the online store already speaks for a later time, and compares."""
+    """Registers the views, loads the rows of T unless a later time was loaded before, and compares."""
     use_case, at = context.use_case, context.as_of
     batches = {view.table_name: view_batches(context.lake, view, [at]) for view in use_case.views}
     inputs = {"use_case": use_case.name, "as_of": format_time(at), "gold": batches, **context.again}
@@ -42,7 +39,7 @@ def run(context: Context) -> Result:
 
     session = context.spark
     context.progress.say("registering with Feast")
-    store = feast_store.open_store(_yaml(context), context.root)
+    store = feast_store.open_store(feast_store.repository_yaml(context.repo, HOME / "feature_repo"), context.root)
     objects = feast_objects(use_case.name, use_case.description, use_case.views, context.lake)
     feast_store.apply_objects(store, objects, context.root)
     failpoint("materialize.registered")
@@ -70,11 +67,6 @@ def run(context: Context) -> Result:
             exit_code=Exit.DATA,
         )
     return Result(OK, {"compared": sum(r["compared"] for r in rows), "equal": sum(r["equal"] for r in rows)})
-
-
-def _yaml(context: Context) -> Path:
-    own = context.repo / "feature_store.yaml"
-    return own if own.exists() else HOME / "feature_repo" / "feature_store.yaml"
 
 
 if __name__ == "__main__":

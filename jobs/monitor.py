@@ -55,7 +55,14 @@ def run(context: Context) -> Result:
     if realised is not None:
         monitoring.commit_performance(context, done, version, realised)
     told = {"retraining": f"{decision.action}: {'; '.join(decision.reasons)}", "next": monitoring.next_steps(context)}
-    return Result(OK, {"features": len(found)}, metrics=_metrics(realised, context), drift=verdict.verdict, report=report, facts=told)
+    return Result(
+        OK,
+        {"features": len(found)},
+        metrics=_metrics(realised, context),
+        drift=verdict.verdict,
+        report=report,
+        facts=told,
+    )
 
 
 def _hindsight(context: Context) -> None:
@@ -76,7 +83,11 @@ def _metrics(realised: Realised | None, context: Context) -> dict[str, Any]:
     if realised is None:
         return {}
     last = test_times(context)[-1] + context.use_case.label.matures_after
-    found = {f"test_{name}": realised.overall[name] for name in ("rows", "positive_rate", "roc_auc", "rmse", "mae") if name in realised.overall}
+    found = {
+        f"test_{name}": realised.overall[name]
+        for name in ("rows", "positive_rate", "roc_auc", "rmse", "mae")
+        if name in realised.overall
+    }
     return {**{k: v for k, v in found.items() if v is not None}, "test_matured_at": format_time(last)}
 
 

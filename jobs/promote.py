@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyspark.sql import functions as F
-
 from tidemill.cli.job import main
 from tidemill.cli.models import promotions
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -43,12 +42,16 @@ def run(context: Context) -> Result:
     represented, champion_value = False, None
     if champion is not None:
         context.progress.say("scoring the gate with the champion")
-        champion_value, represented = _champion_value(context, registry, registry.version(use_case.name, champion), card)
+        champion_value, represented = _champion_value(
+            context, registry, registry.version(use_case.name, champion), card
+        )
     evidence = Evidence(use_case.metric, card["gate_value"], card["baseline"]["gate_value"], champion_value)
     decision = decide(evidence)
     reasons = [*decision.reasons]
     if represented:
-        reasons.append("the champion had seen the gate's outcomes and was represented by its recipe, fitted before them")
+        reasons.append(
+            "the champion had seen the gate's outcomes and was represented by its recipe, fitted before them"
+        )
     row = {
         "use_case": use_case.name,
         "as_of": context.as_of,

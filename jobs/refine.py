@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
-
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
@@ -52,7 +51,7 @@ def _refine(context: Context, source: Source) -> bool:
     lake, contract = context.lake, context.contract(source)
     bronze, silver, quarantine = bronze_table(source, contract), context.silver(source), quarantine_table(source)
     landed = [e.batch_id for e in ledger.entries(lake.root, bronze.label)]
-    refined = {b for e in ledger.entries(lake.root, silver.label) for b in e.inputs["bronze"]}
+    refined = {b for e in ledger.entries(lake.root, silver.label) for b in e.inputs.get("bronze", ())}
     todo = landed if context.rebuild else [b for b in landed if b not in refined]
     if not todo:
         return False
@@ -69,7 +68,9 @@ def _refine(context: Context, source: Source) -> bool:
     try:
         total, accepted = typed.count(), fresh.count()
         kinds = [(row["reasons"], int(row["count"])) for row in build_reason_counts(typed).toLocalIterator()]
-        reasons = {r: sum(n for names, n in kinds if r in names) for r in sorted({r for names, _ in kinds for r in names})}
+        reasons = {
+            r: sum(n for names, n in kinds if r in names) for r in sorted({r for names, _ in kinds for r in names})
+        }
         enforce_null_shares(contract, total, reasons, silver.label)
         bad = sum(n for _, n in kinds)
         counts = {"read": total, "accepted": accepted, "quarantined": bad, "duplicates": total - bad - accepted}
@@ -84,9 +85,7 @@ def _refine(context: Context, source: Source) -> bool:
             FIRST_KNOWN: first_known(fresh),
         }
         batch = derived_batch(silver, inputs, context.cause)
-        placed = with_layout(
-            fresh.withColumn("batch_id", F.lit(batch.batch_id)), silver, *layout_of(lake, silver)
-        )
+        placed = with_layout(fresh.withColumn("batch_id", F.lit(batch.batch_id)), silver, *layout_of(lake, silver))
         everything = Slice("true") if context.rebuild else None
         written = commit(lake, silver, batch, placed, counts={**counts, **facts}, replace=everything)
         check_balance(counts, written.entry.rows, silver.label)

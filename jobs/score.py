@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
-
 from tidemill.cli.freshness import check_freshness
 from tidemill.cli.job import main
 from tidemill.cli.models import scoring_versions
@@ -50,7 +49,9 @@ def run(context: Context) -> Result:
 
                 context.progress.say(f"{role} version {version.version} at {format_time(at)}")
                 rows = build_scoring_rows(builder, use_case, [at])
-                frame = build_predictions(rows, registry.load(version), use_case, registry.document(version, "card.json"))
+                frame = build_predictions(
+                    rows, registry.load(version), use_case, registry.document(version, "card.json")
+                )
                 facts = {
                     "model_version": version.version,
                     "role": role,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
-
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -79,7 +78,7 @@ def run(context: Context) -> Result:
 
 
 def _log(
-    registry: Registry, parent: str, identity: str, found: Search, documents: dict[str, object], metric: str
+    registry: Registry, parent: str, identity: str, found: Search, documents: dict[str, Any], metric: str
 ) -> list[tuple[str, str]]:
     """Every candidate as a run; of the best of each family the pipeline. Runs and model URIs, best first."""
     runs = {}
@@ -90,15 +89,15 @@ def _log(
     return [(r, registry.log_model(r, f.model, documents)) for r, f in zip(best, found.finalists, strict=True)]
 
 
-def _metrics(card: dict[str, object]) -> dict[str, float]:
+def _metrics(card: dict[str, Any]) -> dict[str, Any]:
     baseline = card["baseline"]
     found = {
         "gate_rows": card["gate_rows"],
         "gate_positive_rate": card["gate_positive_rate"],
         f"gate_{card['metric']}": card["gate_value"],
-        f"baseline_{card['metric']}": baseline["gate_value"],  # type: ignore[index]
+        f"baseline_{card['metric']}": baseline["gate_value"],
     }
-    return {name: value for name, value in found.items() if value is not None}  # type: ignore[misc]
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _model(version: Version) -> dict[str, str]:

@@ -99,7 +99,7 @@ class Context:
         """The as-of time of the run.
 
         Raises:
-            TidemillError: E_NO_TIME (no input) where nothing has been ingested or the time is not after the first event.
+            TidemillError: E_NO_TIME (no input) where nothing is ingested or the time is not after the first event.
         """
         at = self.requested[-1] if self.requested else self._default_time()
         firsts = [first_event(self.lake, self.silver(s)) for s in self.use_case.label.sources]

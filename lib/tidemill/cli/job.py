@@ -80,7 +80,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         code = Exit(int(stop.code or 0)) if isinstance(stop.code, int) else Exit.BUG
         if code != Exit.OK:
             _failed(summary, _stopped(), folder, as_json=as_json)
-    except Exception as error:  # noqa: BLE001: the last frame of the process: nothing may leave without its three lines
+    except Exception as error:  # noqa: BLE001 - the last frame: nothing may leave without its three lines
         explained = _explain(error, folder)
         code = explained.exit_code
         _failed(summary, explained, folder, as_json=as_json)
@@ -103,7 +103,9 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
     root = Path(arguments.root).resolve() if arguments.root else HOME / "var"
     lake = Lake(root, new_run_id(now, name), config.layout, config.lease_timeout)
     steps = Progress(1)
-    return Context(name, use_case, repo, config, lake, now, steps, _requested(arguments, use_case, now), arguments.rebuild)
+    return Context(
+        name, use_case, repo, config, lake, now, steps, _requested(arguments, use_case, now), arguments.rebuild
+    )
 
 
 def _check_sources(given: dict[str, Any], use_case: UseCase) -> None:
@@ -199,7 +201,9 @@ def _summary(name: str, context: Context, steps: list[Step]) -> dict[str, Any]:
         summary["model"] |= dict(step.result.model)
         summary["metrics"] |= dict(step.result.metrics)
         summary["facts"] |= dict(step.result.facts)
-        summary |= {k: v for k, v in {"drift": step.result.drift, "report": step.result.report}.items() if v is not None}
+        summary |= {
+            k: v for k, v in {"drift": step.result.drift, "report": step.result.report}.items() if v is not None
+        }
     if skipped and name == "pipeline":
         return _finished_before(context, summary)
     return summary

@@ -40,10 +40,14 @@ if TYPE_CHECKING:
 def reference_profiles(context: Context, card: dict[str, Any]) -> list[Profile]:
     """The profiles of a model's training rows; made once, then read."""
     use_case, identity = context.use_case, card["training_set_id"]
-    batch = derived_batch(PROFILES, {"use_case": use_case.name, "profile": identity, "bins": context.config.monitor.bins})
+    batch = derived_batch(
+        PROFILES, {"use_case": use_case.name, "profile": identity, "bins": context.config.monitor.bins}
+    )
     if ledgered(context.lake, PROFILES, batch) is None:
         context.progress.say("profile of the training rows")
-        rows = read(context.spark, context.lake, training_sets_table(use_case)).where(F.col("training_set_id") == identity)
+        rows = read(context.spark, context.lake, training_sets_table(use_case)).where(
+            F.col("training_set_id") == identity
+        )
         made = build_profiles(rows, choose_bins(rows, use_case.features, context.config.monitor.bins))
         facts = {"use_case": use_case.name, "profile": identity, "as_of": context.as_of}
         _commit_rows(context, PROFILES, batch, [{**facts, **_profile_row(p)} for p in made])

@@ -25,13 +25,8 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     lines = []
     counts, facts, metrics, model = (summary[k] for k in ("counts", "facts", "metrics", "model"))
     if counts:
-        lines.append(
-            (
-                "rows",
-                f"{counts['read']:,} read = {counts['accepted']:,} accepted + {counts['quarantined']:,} quarantined"
-                f" + {counts['duplicates']:,} duplicates",
-            )
-        )
+        kept = f"{counts['accepted']:,} accepted + {counts['quarantined']:,} quarantined"
+        lines.append(("rows", f"{counts['read']:,} read = {kept} + {counts['duplicates']:,} duplicates"))
     if "features" in facts:
         lines.append(("features", f"{facts['features']} in {facts['views']} view(s), online and offline"))
     if "candidates" in facts:

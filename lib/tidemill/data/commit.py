@@ -107,7 +107,8 @@ def commit(
         lake: where, and who writes.
         table: the table; created here if it does not exist.
         batch: the identity and inputs of the rows.
-        rows: a frame with exactly the table's columns, or an Arrow table for small tables written without a JVM.
+        rows: a frame with the table's columns; or an Arrow table, for small tables that are only appended to and need
+            no JVM.
         counts: the step's counts, kept with the batch.
         replace: the rows that these take the place of; without it the rows are appended.
 
@@ -167,7 +168,12 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
     known = [entry.version for entry in ledger.entries(lake.root, table.label)]
     last = max(known, default=0)  # version 0 is the creation of the table
     added = []
-    for version, info in _commits(path, last):
+    commits = _commits(path, last)
+    # A RESTORE to the last ledgered version undoes all that stands before it: nothing of that is ledgered or held against us.
+    undone = max((version for version, info in commits if _restored(info) == str(last)), default=last)
+    for version, info in commits:
+        if version <= undone:
+            continue
         try:
             metadata = json.loads(info[_METADATA])
             entry = ledger.Entry(
@@ -223,12 +229,12 @@ def _write(
     path: Path, table: Table, batch: Batch, rows: DataFrame | pa.Table, metadata: str, replace: Slice | None
 ) -> None:
     if isinstance(rows, pa.Table):
+        if replace is not None:
+            raise ValueError("rows are replaced by Spark only")
         write_deltalake(
             str(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
-            mode="append" if replace is None else "overwrite",
-            predicate=None if replace is None else replace.predicate,
-            schema_mode=None if table.declaration else "merge",
+            mode="append",
             commit_properties=CommitProperties(custom_metadata={_METADATA: metadata}),
         )
         return
@@ -259,6 +265,12 @@ def _commits(path: Path, after: int) -> list[tuple[int, dict[str, Any]]]:
     return sorted(((int(info["version"]), info) for info in history if info["version"] > after), key=lambda c: c[0])
 
 
+def _restored(info: dict[str, Any]) -> str | None:
+    return str(info["operationParameters"].get("version")) if info["operation"] == "RESTORE" else None
+
+
 def _rows(info: dict[str, Any]) -> int:
+    """The rows of the batch; Spark counts among its output those of other batches that only moved to another file."""
     metrics = info.get("operationMetrics", {})
-    return int(metrics.get("numOutputRows", metrics.get("num_added_rows", 0)))
+    written = int(metrics.get("numOutputRows", metrics.get("num_added_rows", 0)))
+    return written - int(metrics.get("numCopiedRows", 0))

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = ("csv", "parquet")
-_TYPES = {"string": "string", "integer": "bigint", "number": "double", "boolean": "boolean", "timestamp": "timestamp", "date": "date"}
+STALE = ("stop", "warn")
+_TYPES = {
+    "string": "string",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+    "timestamp": "timestamp",
+    "date": "date",
+}
 _UNITS = {"d": "days", "day": "days", "days": "days", "h": "hours", "hour": "hours", "hours": "hours"}
 
 
@@ -125,15 +133,12 @@ def read_contract(folder: Path, relative: str) -> Contract:
         schema = _only(found.schema_, "schema")
         server = _only(found.servers, "servers")
         options = _custom(found.customProperties)
-        if server.format not in FORMATS:
-            raise ValueError(f"the format {server.format!r} is not known; {nearest(str(server.format), FORMATS)}")
-        if not schema.properties:
-            raise ValueError("the schema has no properties")
+        _one_of("format", str(server.format), FORMATS)
+        _some(schema.properties, "properties")
         sla = {item.property: item for item in found.slaProperties or ()}
         fresh = sla.get("freshness")
         stale = str(options.get("stale", "warn"))
-        if stale not in {"warn", "stop"}:
-            raise ValueError(f"customProperties stale is warn or stop, not {stale!r}")
+        _one_of("stale", stale, STALE)
         body: dict[str, Any] = {
             "name": str(schema.name),
             "description": schema.description or "",
@@ -154,6 +159,16 @@ def read_contract(folder: Path, relative: str) -> Contract:
             exit_code=Exit.CONFIGURATION,
         ) from error
     return Contract(**body, digest=digest_of(repr(sorted(body.items()))))
+
+
+def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{field} {value!r} is not known; {nearest(value, known)}")
+
+
+def _some(items: list[Any] | None, what: str) -> None:
+    if not items:
+        raise ValueError(f"nothing stands under {what}")
 
 
 def _only(items: list[Any] | None, what: str) -> Any:

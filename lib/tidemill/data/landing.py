@@ -56,7 +56,7 @@ def landed_files(place: str, contract: Contract) -> tuple[LandedFile, ...]:
     if any(sign in place for sign in _GLOB):
         while any(sign in str(base) for sign in _GLOB):
             base = base.parent
-        paths = [Path(p) for p in glob.glob(place, recursive=True)]  # noqa: PTH207: absolute patterns too
+        paths = [Path(p) for p in glob.glob(place, recursive=True)]  # noqa: PTH207 - absolute patterns too
     elif base.is_dir():
         paths = list(base.rglob("*"))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from tidemill.core.errors import Exit, TidemillError
@@ -11,7 +12,6 @@ from tidemill.data import ledger
 from tidemill.data.tables import BUCKETS_PROPERTY, PERIOD_PROPERTY, Lake, Table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.dataset as ds
     from pyspark.sql import DataFrame, SparkSession
 
@@ -44,14 +44,16 @@ def read_arrow(
         TidemillError: E_NO_TABLE (no input) where it holds nothing yet.
     """
     version = _required(lake, table)
-    return DeltaTable(str(lake.path(table)), version=version).to_pyarrow_dataset().to_table(columns=columns, filter=where)
+    return (
+        DeltaTable(str(lake.path(table)), version=version).to_pyarrow_dataset().to_table(columns=columns, filter=where)
+    )
 
 
 def rows_of(lake: Lake, table: Table) -> int:
     """The rows of the last ledgered version, from the log's statistics."""
     version = _required(lake, table)
     actions = DeltaTable(str(lake.path(table)), version=version).get_add_actions(flatten=True)
-    return int(sum(n.as_py() for n in actions["num_records"]))
+    return sum(int(n) for n in pa.table(actions)["num_records"].to_pylist())
 
 
 def layout_of(lake: Lake, table: Table) -> tuple[int, str]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from tidemill.data.contract import Contract
     from tidemill.data.contract import Column as ContractColumn
+    from tidemill.data.contract import Contract
     from tidemill.data.sources import Source
 
 REASONS = "_reasons"

@@ -49,8 +49,10 @@ def _extreme(lake: Lake, silver: Table, at: datetime | None, *, newest: bool) ->
     if at is not None:
         moment = pa.scalar(at, pa.timestamp("us", tz="UTC"))
         where = (ds.field("event_time") < moment) & (ds.field("known_time") < moment)
-    scanner = DeltaTable(str(lake.path(silver)), version=version).to_pyarrow_dataset().scanner(
-        columns=["event_time", "known_time"], filter=where
+    scanner = (
+        DeltaTable(str(lake.path(silver)), version=version)
+        .to_pyarrow_dataset()
+        .scanner(columns=["event_time", "known_time"], filter=where)
     )
     found: list[int] = []
     for batch in scanner.to_batches():

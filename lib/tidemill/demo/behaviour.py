@@ -48,7 +48,7 @@ def start_times(rng: np.random.Generator, accounts: int, months: int) -> Ints:
     """
     end = months * PERIOD
     old = rng.random(accounts) < 1 / (1 + months * _ARRIVALS)
-    age = np.minimum(rng.exponential(_MEAN_AGE, accounts), _OLDEST)
+    age = rng.exponential(_MEAN_AGE, accounts) % _OLDEST
     started = np.where(old, -1 - age.astype(np.int64), rng.integers(0, end - _LAST_HOUR, accounts))
     started[-1] = end - _LAST_HOUR
     return started
@@ -56,7 +56,7 @@ def start_times(rng: np.random.Generator, accounts: int, months: int) -> Ints:
 
 def countries(rng: np.random.Generator, accounts: int) -> Ints:
     """Each account's country; it changes nothing else."""
-    return rng.choice(len(COUNTRIES), accounts, p=_COUNTRY_SHARE)
+    return rng.choice(np.arange(len(COUNTRIES)), accounts, p=_COUNTRY_SHARE)
 
 
 def plan_changes(rng: np.random.Generator, started: Ints, months: int) -> tuple[Rows, Ints, Ints]:
@@ -79,12 +79,12 @@ def plan_changes(rng: np.random.Generator, started: Ints, months: int) -> tuple[
         changes[:, k] &= moved != plan[:, k]
         plan[:, k + 1] = np.where(changes[:, k], moved, plan[:, k])
     price = np.rint(_LIST_PRICE[plan] * discount[:, None]).astype(np.int64)
-    account, k = np.nonzero(changes)
+    account, period = np.nonzero(changes)
     rows = {
         "account": np.concatenate([np.arange(accounts), account]),
-        "at": np.concatenate([started, at[account, k]]),
-        "plan": np.concatenate([plan[:, 0], plan[account, k + 1]]),
-        "price": np.concatenate([price[:, 0], price[account, k + 1]]),
+        "at": np.concatenate([started, at[account, period]]),
+        "plan": np.concatenate([plan[:, 0], plan[account, period + 1]]),
+        "price": np.concatenate([price[:, 0], price[account, period + 1]]),
     }
     return rows, plan, price
 
@@ -102,8 +102,8 @@ def activity(rng: np.random.Generator, started: Ints, months: int) -> Rows:
     account, at = np.concatenate([account, signed_up]), np.concatenate([at, started[signed_up]])
     others = rng.poisson(_WITH_A_LOGIN, len(account))
     after = rng.integers(1, _LONGEST_VISIT, int(others.sum()))
-    kind = 1 + rng.choice(len(KINDS) - 1, len(after), p=_KIND_SHARE)
-    kind = np.concatenate([np.full(len(account), LOGIN), kind])
+    other = 1 + rng.choice(len(KINDS) - 1, len(after), p=_KIND_SHARE)
+    kind = np.concatenate([np.full(len(account), LOGIN), other])
     at = np.concatenate([at, np.repeat(at, others) + after])
     typical = np.array(_TYPICAL_SECONDS)[kind]
     duration = 1 + (typical * rng.lognormal(0.0, 0.7, len(kind))).astype(np.int64)

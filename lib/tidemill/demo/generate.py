@@ -16,34 +16,29 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from pyspark.sql import Window
-from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.runs import write_json
 from tidemill.core.time import format_time
 from tidemill.demo.behaviour import PERIOD
 from tidemill.demo.tables import ACTIVITY, TABLES, landed_tables
+from tidemill.demo.truth import COUNTS, build_ranking, period_name, probability_counts
 from tidemill.demo.world import START, World, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-    from tidemill.demo.world import Block
 
 WORLDS = ("churn",)
 MANIFEST = "_manifest.json"
 GENERATOR = 1  # raised when the same settings begin to make another world
 _FILES = 256  # of a table, at most
-_BINS = 100_000
-_COUNTS = "name STRING, bin INT, rows BIGINT, churned BIGINT"
 
 
 def require_known(name: str) -> None:
@@ -71,7 +66,7 @@ def require_past(world: World, now: datetime) -> None:
     if _moment(world.months) > now:
         raise TidemillError(
             "E_FUTURE",
-            f"a world of {world.months} months lasts until {format_time(_moment(world.months))}, which is still to come",
+            f"a world of {world.months} months ends at {format_time(_moment(world.months))}, which is still to come",
             where=f"--set generate.months={world.months}",
             next_step=f"take at most {(now - START) // timedelta(seconds=PERIOD)} months",
             exit_code=Exit.USAGE,
@@ -124,56 +119,18 @@ def generate(spark: SparkSession, world: World, folder: Path) -> dict[str, Any]:
     per_file = -(-world.blocks // _FILES)
     files = -(-world.blocks // per_file)
     write = functools.partial(_write_files, world=world, per_file=per_file, folder=str(unfinished))
-    counts = spark.range(0, files, 1, files).mapInArrow(write, _COUNTS)
+    counts = spark.range(0, files, 1, files).mapInArrow(write, COUNTS)
     found = {row["name"]: row for row in build_ranking(counts).toLocalIterator()}
     manifest = {
         **_settings(world),
         "start": format_time(START),
         "until": format_time(_moment(world.months)),
         "rows": {table: int(found[table]["rows"]) for table in TABLES},
-        "as_of": [_at(k, found[_name(k)]) for k in range(world.months) if _name(k) in found],
+        "as_of": [_at(k, found[period_name(k)]) for k in range(world.months) if period_name(k) in found],
     }
     write_json(unfinished / MANIFEST, manifest)
     unfinished.replace(folder)
     return manifest
-
-
-def build_ranking(counts: DataFrame) -> DataFrame:
-    """Sums counts over blocks and ranks the churned against those who stayed.
-
-    Args:
-        counts: `name`, `bin` of the probability, `rows` and how many of them `churned`.
-
-    Returns:
-        Grain: name; `rows`, `churned` and `won`: over all pairs of one that churned and one that stayed, twice how
-        often the first had the higher bin, equal bins counting once.
-    """
-    merged = counts.groupBy("name", "bin").agg(F.sum("rows").alias("rows"), F.sum("churned").alias("churned"))
-    lower = Window.partitionBy("name").orderBy("bin").rowsBetween(Window.unboundedPreceding, -1)
-    stayed = F.col("rows") - F.col("churned")
-    below = F.coalesce(F.sum("stayed").over(lower), F.lit(0))
-    won = F.col("churned") * (2 * F.col("below") + F.col("stayed"))
-    ranked = merged.withColumn("stayed", stayed).withColumn("below", below)
-    return ranked.groupBy("name").agg(
-        F.sum("rows").alias("rows"), F.sum("churned").alias("churned"), F.sum(won).alias("won")
-    )
-
-
-def probability_counts(block: Block) -> list[tuple[str, int, int, int]]:
-    """How many accounts had which probability in which period, and how many of them churned.
-
-    Probabilities are counted in 100,000 equal bins, so that what blocks hand back does not grow with the world; the
-    resulting AUC differs from that of the probabilities themselves by less than 1e-5.
-    """
-    found = []
-    for k in range(block.probability.shape[1]):
-        there = ~np.isnan(block.probability[:, k])
-        bins = (block.probability[there, k] * _BINS).astype(np.int64)
-        used, index = np.unique(bins, return_inverse=True)
-        rows = np.bincount(index, minlength=len(used))
-        churned = np.bincount(index, block.churned[there, k], minlength=len(used)).astype(np.int64)
-        found += [(_name(k), *values) for values in zip(used.tolist(), rows.tolist(), churned.tolist(), strict=True)]
-    return found
 
 
 def _write_files(
@@ -225,14 +182,14 @@ class _Writer(Protocol):
 
 def _writer(stack: ExitStack, path: Path, schema: pa.Schema, *, is_parquet: bool) -> _Writer:
     if is_parquet:
-        found: _Writer = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
-        return found
+        table: _Writer = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+        return table
     raw = stack.enter_context(path.open("wb"))
     # Neither name nor time in the header: equal rows make equal bytes.
     packed = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0))
     options = pyarrow.csv.WriteOptions(quoting_style="none", quoting_header="none")
-    found = stack.enter_context(pyarrow.csv.CSVWriter(packed, schema, write_options=options))
-    return found
+    rows: _Writer = stack.enter_context(pyarrow.csv.CSVWriter(packed, schema, write_options=options))
+    return rows
 
 
 def _settings(world: World) -> dict[str, int]:
@@ -241,10 +198,6 @@ def _settings(world: World) -> dict[str, int]:
 
 def _moment(k: int) -> datetime:
     return START + timedelta(seconds=k * PERIOD)
-
-
-def _name(k: int) -> str:
-    return f"period {k}"
 
 
 def _at(k: int, row: Any) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """A small software-as-a-service company whose customers leave for reasons that can be seen: values and NumPy only.
 
 Time passes in periods of 30 days. At the start T of each period every active account has a probability of cancelling
-within the period, a logistic function (`Hazard`) of what features at T can see: plan, price, tenure, days since the last
-login, and how logins, support calls and spending went in the last 30 and 90 days. Chance decides with that probability,
-and the moment is uniform in the period. So the true probability of the label is known exactly, and on average no model
-can rank better than it does. Nothing else tells the leavers from the others: what an account does is drawn before it is
-decided whether it leaves, and cut off where it does.
+within the period, a logistic function (`Hazard`) of what features at T can see: plan, price, tenure, days since the
+last login, and how logins, support calls and spending went in the last 30 and 90 days. Chance decides with that
+probability, and the moment is uniform in the period. So the true probability of the label is known exactly, and on
+average no model can rank better than it does. Nothing else tells the leavers from the others: what an account does is
+drawn before it is decided whether it leaves, and cut off where it does.
+
+The first three periods see less: what was done before the world's start is not known to anyone.
 
 Accounts are simulated in blocks of 1000, each from a random stream of its own, named by seed and block. A block is the
 same whatever else is simulated, on however many machines. NumPy promises that for one of its versions only.

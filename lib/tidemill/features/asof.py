@@ -86,5 +86,7 @@ def as_of_join(
     return (
         both.where("_side = 1")
         .withColumn("_fresh", fresh)
-        .select(*[F.col(f"_spine.{c}").alias(c) for c in spine.columns], *[F.col(f"_fresh.{n}").alias(n) for n in names])
+        .select(
+            *[F.col(f"_spine.{c}").alias(c) for c in spine.columns], *[F.col(f"_fresh.{n}").alias(n) for n in names]
+        )
     )

@@ -67,18 +67,22 @@ def with_defaults(frame: DataFrame, features: Sequence[Feature]) -> DataFrame:
 def _known_entities(events: DataFrame, key: str, as_ofs: Sequence[datetime]) -> DataFrame:
     """Every entity at every as-of time before which any of its events was known."""
     moment = F.greatest("event_time", "known_time")
-    first = events.groupBy(key).agg(F.min(moment).alias("event_time")).withColumns(
-        {
-            "known_time": F.col("event_time"),
-            "superseded_time": F.lit(None).cast("timestamp"),
-            "op": F.lit("upsert"),
-        }
+    first = (
+        events.groupBy(key)
+        .agg(F.min(moment).alias("event_time"))
+        .withColumns(
+            {
+                "known_time": F.col("event_time"),
+                "superseded_time": F.lit(None).cast("timestamp"),
+                "op": F.lit("upsert"),
+            }
+        )
     )
     return with_past_as_ofs(first, as_ofs, None).select(key, AS_OF)
 
 
 def _aggregated(item: Declaration) -> list[Column]:
-    condition = F.expr(item.where) if isinstance(item, Aggregate | Recency) and item.where else F.lit(True)  # noqa: FBT003
+    condition = F.expr(item.where) if isinstance(item, Aggregate | Recency) and item.where else F.lit(True)
     names = [f.name for f in item.features()]
     if isinstance(item, Aggregate):
         kind = aggregate_kind(item.function)

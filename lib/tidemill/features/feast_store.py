@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 60.0
 
 
+def repository_yaml(repo: Path, default: Path) -> Path:
+    """The `feature_store.yaml` of a feature repository, or that of the default one where it has none of its own."""
+    own = repo / "feature_store.yaml"
+    return own if own.exists() else default / "feature_store.yaml"
+
+
 def open_store(yaml: Path, root: Path) -> FeatureStore:
     """Opens the store that a `feature_store.yaml` describes; `${TIDEMILL_ROOT}` in it stands for the root."""
     os.environ["TIDEMILL_ROOT"] = str(root)
@@ -49,7 +55,9 @@ def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime)
     """
     for view in views:
         with quiet():
-            store.materialize(start_date=at - view.delay - view.ttl, end_date=at - view.delay, feature_views=[view.table_name])
+            store.materialize(
+                start_date=at - view.delay - view.ttl, end_date=at - view.delay, feature_views=[view.table_name]
+            )
 
 
 def online_rows(store: FeatureStore, service: str, key: str, keys: Sequence[str]) -> list[dict[str, Any]]:

@@ -88,7 +88,9 @@ def _exploded(events: DataFrame, as_ofs: Iterable[datetime], first: Column, last
 def _members(run: Run, first: Column, last: Column) -> Column:
     start, step = F.lit(run.start), F.lit(run.step)
     low = F.greatest(F.lit(0).cast("bigint"), -_floor_div(start - first, step))  # the first member at or after `first`
-    high = F.least(F.lit(run.count - 1).cast("bigint"), F.coalesce(_floor_div(last - start, step), F.lit(run.count - 1)))
+    high = F.least(
+        F.lit(run.count - 1).cast("bigint"), F.coalesce(_floor_div(last - start, step), F.lit(run.count - 1))
+    )
     steps = F.when(low <= high, F.sequence(low, high)).otherwise(F.array().cast("array<bigint>"))
     return F.transform(steps, lambda i: start + i * step)
 

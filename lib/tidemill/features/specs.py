@@ -16,10 +16,10 @@ from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.frozen import declared, freeze
 from tidemill.core.time import length_name
-from tidemill.data.sources import Entity, Source
 from tidemill.features import aggregates
 
 if TYPE_CHECKING:
+    from tidemill.data.sources import Entity, Source
     from tidemill.features.aggregates.kind import AggregateKind
 
 CALENDAR_PARTS = ("hour", "weekday", "month")
@@ -34,7 +34,9 @@ def aggregate_kind(name: str) -> AggregateKind:
     """
     known = [m.name for m in pkgutil.iter_modules(aggregates.__path__) if m.name != "kind"]
     if name not in known:
-        raise _invalid("E_AGGREGATE", f"there is no aggregate {name!r}", f"Aggregate({name!r}, ...)", nearest(name, known))
+        raise _invalid(
+            "E_AGGREGATE", f"there is no aggregate {name!r}", f"Aggregate({name!r}, ...)", nearest(name, known)
+        )
     kind: AggregateKind = importlib.import_module(f"{aggregates.__name__}.{name}").KIND
     return kind
 
@@ -81,7 +83,10 @@ class Aggregate:
         kind = aggregate_kind(self.function)
         if kind.needs_column and self.column is None:
             raise _invalid(
-                "E_AGGREGATE", f"{self.function!r} needs a column", f"Aggregate({self.function!r}, ...)", "name the column"
+                "E_AGGREGATE",
+                f"{self.function!r} needs a column",
+                f"Aggregate({self.function!r}, ...)",
+                "name the column",
             )
         if self.where is not None and self.name is None:
             raise _invalid(
@@ -178,7 +183,9 @@ class Calendar:
     def __post_init__(self) -> None:
         for part in self.parts:
             if part not in CALENDAR_PARTS:
-                raise _invalid("E_FEATURE", f"there is no calendar part {part!r}", "Calendar", nearest(part, CALENDAR_PARTS))
+                raise _invalid(
+                    "E_FEATURE", f"there is no calendar part {part!r}", "Calendar", nearest(part, CALENDAR_PARTS)
+                )
 
     def features(self) -> tuple[Feature, ...]:
         """One feature a part."""
@@ -223,7 +230,9 @@ class FeatureView:
         for item in self.features:
             for name in _inputs(item):
                 if name not in known:
-                    raise _invalid("E_FEATURE", f"there is no feature {name!r} before its use", where, nearest(name, known))
+                    raise _invalid(
+                        "E_FEATURE", f"there is no feature {name!r} before its use", where, nearest(name, known)
+                    )
             for feature in item.features():
                 if feature.name in known:
                     raise _invalid(

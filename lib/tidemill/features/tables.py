@@ -33,7 +33,7 @@ def view_table(view: FeatureView) -> Table:
 
 
 def labels_table(use_case: str, label: Label) -> Table:
-    """Grain: entity, `event_timestamp` (t) and label version; `label` as a double; `matured_at` when it was complete."""
+    """Grain: entity, `event_timestamp` (t) and label version; `label`; `matured_at`: when it was complete."""
     key = label.population.source.entity.key
     return Table(
         GOLD,

@@ -30,10 +30,16 @@ def check_labels(rows: DataFrame, task: str, where: str) -> None:
     parts = {row["part"]: row for row in summary.toLocalIterator()}
     for part in (TRAIN, GATE):
         if part not in parts:
-            raise _refused("E_NO_ROWS", f"the training set has no {part} row", where, "choose a later as-of time", Exit.NO_INPUT)
+            raise _refused(
+                "E_NO_ROWS", f"the training set has no {part} row", where, "choose a later as-of time", Exit.NO_INPUT
+            )
         if parts[part]["bad"]:
             raise _refused(
-                "E_LABEL_VALUE", f"{parts[part]['bad']} {part} labels are not usable numbers", where, "correct the label", Exit.DATA
+                "E_LABEL_VALUE",
+                f"{parts[part]['bad']} {part} labels are not usable numbers",
+                where,
+                "correct the label",
+                Exit.DATA,
             )
         if task == "binary" and parts[part]["values"] < 2:
             raise _refused(

@@ -47,4 +47,3 @@ def build_metrics(scored: DataFrame, task: str, by: Sequence[str]) -> DataFrame:
         (positives / (positives + negatives)).alias("positive_rate"),
         (won / F.nullif(positives * negatives, F.lit(0.0))).alias("roc_auc"),
     )
-

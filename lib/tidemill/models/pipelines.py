@@ -72,7 +72,9 @@ def family_stages(task: str, family: str, parameters: dict[str, Any], seed: int)
     try:
         return _STAGES[task, family](parameters, seed)
     except (TypeError, ValueError) as error:
-        raise _invalid(f"a parameter is refused: {error}", family, "use the names of the family's own library") from error
+        raise _invalid(
+            f"a parameter is refused: {error}", family, "use the names of the family's own library"
+        ) from error
 
 
 def unfitted(task: str, features: Sequence[Feature], family: str, parameters: dict[str, Any], seed: int) -> Pipeline:
@@ -86,10 +88,8 @@ def with_score(model: PipelineModel, frame: DataFrame, task: str) -> DataFrame:
 
 
 def _score(task: str) -> Column:
-    return vector_to_array("probability")[1] if task == "binary" else F.col("prediction").cast("double")
+    return vector_to_array(F.col("probability"))[1] if task == "binary" else F.col("prediction").cast("double")
 
 
 def _invalid(what: str, family: str, next_step: str) -> TidemillError:
-    return TidemillError(
-        "E_FAMILY", what, where=f"model {family!r}", next_step=next_step, exit_code=Exit.CONFIGURATION
-    )
+    return TidemillError("E_FAMILY", what, where=f"model {family!r}", next_step=next_step, exit_code=Exit.CONFIGURATION)

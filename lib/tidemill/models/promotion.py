@@ -57,8 +57,6 @@ def decide(evidence: Evidence) -> Decision:
 
 def champion_at(promotions: Iterable[dict[str, Any]], use_case: str, at: datetime) -> str | None:
     """The version that is champion at a moment: that of the newest promotion with an as-of time up to it."""
-    made = [
-        p for p in promotions if p["use_case"] == use_case and p["decision"] == PROMOTE and p["as_of"] <= at
-    ]
+    made = [p for p in promotions if p["use_case"] == use_case and p["decision"] == PROMOTE and p["as_of"] <= at]
     newest = max(made, key=lambda p: (p["as_of"], p["decided_at"]), default=None)
     return None if newest is None else str(newest["challenger_version"])

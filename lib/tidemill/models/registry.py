@@ -123,9 +123,7 @@ class Registry:
         with quiet(), contextlib.suppress(MlflowException):  # the model is there already, from an earlier version
             self._client.create_registered_model(name)
         with quiet():
-            made = self._client.create_model_version(
-                name, uri, run_id=run, tags={_TRAINING_SET: training_set, **tags}
-            )
+            made = self._client.create_model_version(name, uri, run_id=run, tags={_TRAINING_SET: training_set, **tags})
         return Version(name, str(made.version), run, {_TRAINING_SET: training_set, **tags})
 
     def version_of(self, name: str, training_set: str) -> Version | None:
@@ -164,9 +162,7 @@ class Registry:
     def load(self, version: Version) -> PipelineModel:
         """The fitted pipeline of a version."""
         with quiet():
-            return mlflow.spark.load_model(
-                f"models:/{version.name}/{version.version}", dfs_tmpdir=self._temporary
-            )
+            return mlflow.spark.load_model(f"models:/{version.name}/{version.version}", dfs_tmpdir=self._temporary)
 
 
 def pinned_requirements() -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml import Pipeline
-from pyspark.ml.pipeline import PipelineModel
 from pyspark.sql import functions as F
 from pyspark.util import inheritable_thread_target
 
@@ -27,6 +26,7 @@ from tidemill.models.training_set import GATE, TRAIN
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from pyspark.ml.pipeline import PipelineModel
     from pyspark.sql import DataFrame
 
     from tidemill.core.config import Train
@@ -109,9 +109,7 @@ def list_candidates(use_case: UseCase) -> tuple[Candidate, ...]:
     )
 
 
-def search(
-    rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say: Callable[[str], None]
-) -> Search:
+def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say: Callable[[str], None]) -> Search:
     """Selects on folds and fits the finalists.
 
     Args:
@@ -123,7 +121,7 @@ def search(
     """
     features = usable_features(rows.where(F.col("part") == TRAIN), use_case.features)
     candidates = list_candidates(use_case)
-    values: dict[str, list[float]] = {c.name: [] for c in candidates} | {BASELINE: []}
+    values: dict[str, list[float]] = {name: [] for name in (*(c.name for c in candidates), BASELINE)}
     for number, fold in enumerate(plan.folds):
         say(f"fold {number + 1} of {len(plan.folds)}: {len(candidates)} candidates")
         for name, value in _run_fold(rows, use_case, features, fold, candidates, settings).items():
@@ -136,7 +134,9 @@ def search(
     late = _ordered(rows, use_case, settings).persist()
     try:
         fits = [(c, frame) for c in best for frame in (early, late)]
-        models = _parallel(rows, settings.parallel_fits, lambda job: _fit(job[1], use_case, features, job[0], settings), fits)
+        models = _parallel(
+            rows, settings.parallel_fits, lambda job: _fit(job[1], use_case, features, job[0], settings), fits
+        )
         baseline = fit_baseline(early, use_case)
     finally:
         early.unpersist()

@@ -51,27 +51,27 @@ class ModelSpec:
         return tuple({**self.parameters, **dict(zip(names, values, strict=True))} for values in combinations)
 
 
-def LogisticRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+def LogisticRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
     """Elastic-net logistic regression on standardised features (MLlib)."""
     return ModelSpec("logistic_regression", parameters, grid or {})
 
 
-def LinearRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+def LinearRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
     """Elastic-net linear regression on standardised features (MLlib)."""
     return ModelSpec("linear_regression", parameters, grid or {})
 
 
-def RandomForest(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+def RandomForest(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
     """A random forest (MLlib)."""
     return ModelSpec("random_forest", parameters, grid or {})
 
 
-def GradientBoosting(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+def GradientBoosting(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
     """Gradient-boosted trees (MLlib)."""
     return ModelSpec("gbt", parameters, grid or {})
 
 
-def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:  # noqa: N802
+def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
     """XGBoost on Spark."""
     return ModelSpec("xgboost", parameters, grid or {})
 

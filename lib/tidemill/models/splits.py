@@ -81,7 +81,7 @@ def plan_splits(times: Sequence[datetime], splits: Splits, matures_after: timede
     if not gate_train or not folds:
         raise TidemillError(
             "E_NO_SPLIT",
-            f"{len(times)} as-of time(s) have mature labels, too few for a fold and a gate with an embargo between them",
+            f"{len(times)} as-of time(s) have mature labels, too few for an embargoed fold and gate",
             where="matured as-of times: " + (", ".join(format_time(t) for t in times) or "none"),
             next_step=f"choose an as-of time from {format_time(_first_enough(splits, matures_after, grid))} on",
             exit_code=Exit.NO_INPUT,
@@ -89,7 +89,9 @@ def plan_splits(times: Sequence[datetime], splits: Splits, matures_after: timede
     return Plan(tuple(folds), gate_train, gate, tuple(times))
 
 
-def _embargoed(times: Sequence[datetime], evaluate: Sequence[datetime], matures_after: timedelta) -> tuple[datetime, ...]:
+def _embargoed(
+    times: Sequence[datetime], evaluate: Sequence[datetime], matures_after: timedelta
+) -> tuple[datetime, ...]:
     return tuple(t for t in times if t + matures_after <= evaluate[0])
 
 

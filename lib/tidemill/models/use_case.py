@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.frozen import declared, freeze
-from tidemill.core.time import Grid
-from tidemill.features.specs import Feature, FeatureView, Label
 from tidemill.models.specs import TASKS, ModelSpec, Splits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tidemill.core.time import Grid
     from tidemill.data.sources import Entity, Source
+    from tidemill.features.specs import Feature, FeatureView, Label
 
 NOT_USE_CASES = ("definitions",)
 DEFAULT_TIMES = ("newest", "newest_matured")
@@ -52,7 +52,7 @@ class UseCase:
     models: tuple[ModelSpec, ...]
     grid: Grid
     baseline: str
-    splits: Splits = Splits()
+    splits: Splits = field(default_factory=Splits)
     test_period: timedelta = timedelta(0)
     default_time: str = "newest"
     world: str | None = None
@@ -62,7 +62,9 @@ class UseCase:
         if self.task not in TASKS:
             raise self._invalid(f"there is no task {self.task!r}", nearest(self.task, TASKS))
         if self.default_time not in DEFAULT_TIMES:
-            raise self._invalid(f"there is no default time {self.default_time!r}", nearest(self.default_time, DEFAULT_TIMES))
+            raise self._invalid(
+                f"there is no default time {self.default_time!r}", nearest(self.default_time, DEFAULT_TIMES)
+            )
         if not self.views or not self.models:
             raise self._invalid("it needs at least one view and one model", "declare them")
         for view in self.views:
@@ -99,7 +101,9 @@ class UseCase:
     def digest(self) -> str:
         """What makes its models what they are: words for people and the choice of a default time do not count."""
         form = freeze(self)
-        return digest_of({k: v for k, v in form.items() if k not in {"description", "default_time", "test_period", "world"}})
+        return digest_of(
+            {k: v for k, v in form.items() if k not in {"description", "default_time", "test_period", "world"}}
+        )
 
     def _invalid(self, what: str, next_step: str) -> TidemillError:
         return TidemillError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tidemill.stats.distances import population_stability_index
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from tidemill.core.config import Monitor
     from tidemill.monitoring.profile import Profile
 
-OK, WARN, ALERT, INSUFFICIENT = "ok", "warn", "alert", "insufficient"
+VerdictName = Literal["ok", "warn", "alert", "insufficient"]
+OK: VerdictName = "ok"
+WARN: VerdictName = "warn"
+ALERT: VerdictName = "alert"
+INSUFFICIENT: VerdictName = "insufficient"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Drift:
     reference: Profile
     current: Profile
     psi: float | None
-    verdict: str
+    verdict: VerdictName
     reason: str
 
 
@@ -38,7 +42,7 @@ class Drift:
 class Verdict:
     """The verdict over all features, with its reason."""
 
-    verdict: str
+    verdict: VerdictName
     reason: str
 
 
@@ -63,7 +67,9 @@ def decide(found: Sequence[Drift], limits: Monitor) -> Verdict:
     if len(by[ALERT]) >= max(1, limits.alert_share * len(found)):
         return Verdict(ALERT, f"{len(by[ALERT])} of {len(found)} features have moved far: {_some(by[ALERT])}")
     if by[ALERT] or by[WARN]:
-        return Verdict(WARN, f"{len(by[ALERT] + by[WARN])} of {len(found)} features have moved: {_some(by[ALERT] + by[WARN])}")
+        return Verdict(
+            WARN, f"{len(by[ALERT] + by[WARN])} of {len(found)} features have moved: {_some(by[ALERT] + by[WARN])}"
+        )
     return Verdict(OK, f"none of {len(found)} features has moved beyond the limits")
 
 

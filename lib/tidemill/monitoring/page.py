@@ -83,9 +83,7 @@ def render(found: Findings) -> str:
             performance=tuple(_point(p) for p in found.points),
             evaluated_on=f"the gate rows, from {gate_time}",
             roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
-            calibration=tuple(
-                report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)
-            ),
+            calibration=tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)),
             candidates=_candidates(card),
             promotion=_promotion(found.promotion),
             drift=tuple(_drift(d) for d in found.drift),
@@ -114,7 +112,11 @@ def _point(point: Mapping[str, Any]) -> report.PerformancePoint:
 def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:
     folds = card["baseline"]["folds"]
     baseline = report.Candidate(
-        f"{card['baseline']['feature']} alone", "", sum(folds) / len(folds), card["baseline"]["gate_value"], baseline=True
+        f"{card['baseline']['feature']} alone",
+        "",
+        sum(folds) / len(folds),
+        card["baseline"]["gate_value"],
+        baseline=True,
     )
     made = [
         report.Candidate(

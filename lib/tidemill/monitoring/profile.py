@@ -80,7 +80,7 @@ class Profile:
 
 
 def choose_bins(frame: DataFrame, features: Sequence[Feature], number: int) -> list[Bins]:
-    """The bins of features by their distribution in reference rows; quantiles are off by a thousandth in rank at most."""
+    """The bins of features by their distribution in reference rows; quantiles are right to a thousandth in rank."""
     numbers = [f.name for f in features if f.type != "string"]
     shares = [i / number for i in range(1, number)]
     quantiles = frame.approxQuantile(numbers, shares, _RANK_ERROR) if numbers else []
@@ -120,23 +120,23 @@ def build_profiles(frame: DataFrame, bins: Sequence[Bins]) -> list[Profile]:
 def _profile(bins: Bins, found: dict[int, tuple[int, float]]) -> Profile:
     counts = tuple(found.get(i, (0, 0.0))[0] for i in range(bins.size))
     nulls = found.get(_NULL, (0, 0.0))[0]
-    total = sum(t for i, (_, t) in found.items() if i != _NULL)
-    mean = total / sum(counts) if bins.kind == NUMBER and sum(counts) else None
-    return Profile(bins, sum(counts) + nulls, nulls, mean, counts)
+    total, valued = sum(t for i, (_, t) in found.items() if i != _NULL), sum(counts)
+    mean = total / valued if bins.kind == NUMBER and valued else None
+    return Profile(bins, valued + nulls, nulls, mean, counts)
 
 
 def _count(column: pa.Array, bins: Bins) -> Iterable[tuple[str, int, int, float]]:
     if bins.kind == CATEGORY:
         index = pc.fill_null(pc.index_in(column, pa.array(bins.values, pa.string())), len(bins.values))
         values, known = index.to_numpy(zero_copy_only=False), column.is_valid().to_numpy(zero_copy_only=False)
-        counts, totals = np.bincount(values[known], minlength=bins.size), np.zeros(bins.size)
+        place, weights = values[known], np.zeros(int(known.sum()))
     else:
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
         known = ~np.isnan(values)
         place = np.searchsorted(np.asarray(bins.edges), values[known], side="right")
-        finite = np.where(np.isfinite(values[known]), values[known], 0.0)
-        counts = np.bincount(place, minlength=bins.size)
-        totals = np.bincount(place, weights=finite, minlength=bins.size)
+        weights = np.where(np.isfinite(values[known]), values[known], 0.0)
+    counts = np.bincount(place, minlength=bins.size)
+    totals = np.bincount(place, weights=weights, minlength=bins.size)
     yield bins.feature, _NULL, int(len(known) - known.sum()), 0.0
     for i in range(bins.size):
         yield bins.feature, i, int(counts[i]), float(totals[i])

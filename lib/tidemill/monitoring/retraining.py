@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tidemill.models.specs import better
 from tidemill.monitoring.drift import ALERT
 
-NONE, RETRAIN = "none", "retrain"
+Action = Literal["none", "retrain"]
+NONE: Action = "none"
+RETRAIN: Action = "retrain"
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Signals:
 class Decision:
     """An action, `none` or `retrain`, and its reasons."""
 
-    action: str
+    action: Action
     reasons: tuple[str, ...]
 
 
@@ -44,9 +47,9 @@ def decide(signals: Signals) -> Decision:
     reasons = []
     if signals.drift == ALERT:
         reasons.append("the scored population has drifted from the training rows")
-    if signals.realised is not None and signals.baseline is not None:
-        if better(signals.metric, signals.baseline, signals.realised):
-            reasons.append("one feature alone did better than the model on labels that have matured since")
+    realised, baseline = signals.realised, signals.baseline
+    if realised is not None and baseline is not None and better(signals.metric, baseline, realised):
+        reasons.append("one feature alone did better than the model on labels that have matured since")
     if signals.new_times:
         reasons.append(f"labels of {signals.new_times} as-of time(s) have matured since it was trained")
     if reasons:

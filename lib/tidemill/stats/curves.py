@@ -47,7 +47,11 @@ def calibration_points(bins: Sequence[ScoreBin], groups: int) -> tuple[tuple[flo
     found: list[tuple[float, float, int]] = []
     total = positives = count = 0.0
     for item in bins:
-        total, positives, count = total + item.total, positives + item.positives, count + item.positives + item.negatives
+        total, positives, count = (
+            total + item.total,
+            positives + item.positives,
+            count + item.positives + item.negatives,
+        )
         if count and count >= rows / groups:
             found.append((total / count, positives / count, int(count)))
             total = positives = count = 0.0

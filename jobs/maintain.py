@@ -1,0 +1,31 @@
+"""Compaction of crowded partitions, and removal of files that no version needs any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidemill.cli.job import main
+from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.tables import tables_of
+from tidemill.data.upkeep import compact, crowded_partitions, remove_unneeded
+
+if TYPE_CHECKING:
+    from tidemill.cli.context import Context
+
+
+def run(context: Context) -> Result:
+    """Tends every table of the use case."""
+    settings = context.config.maintain
+    rewritten, removed = 0, 0
+    for table in tables_of(context):
+        context.progress.say(table.label)
+        places = crowded_partitions(context.lake, table, settings.target_files)
+        if places:
+            rewritten += compact(context.spark, context.lake, table, places)
+        removed += remove_unneeded(context.lake, table, settings.retention_hours)
+    counts = {"rows_rewritten": rewritten, "files_removed": removed}
+    return Result(OK if rewritten or removed else SKIPPED, counts)
+
+
+if __name__ == "__main__":
+    main("maintain", run)

@@ -1,0 +1,59 @@
+"""Upkeep: partitions of many files made into few, in their order; and files that no version needs removed.
+
+Delta's OPTIMIZE loses the order inside files, so compaction reads a partition, sorts it and puts it in its own place
+with `dataChange=false`: no reader sees a change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from pyspark.sql import functions as F
+
+from tidemill.data.commit import Batch, Slice, commit
+from tidemill.data.read import read, version_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from tidemill.data.tables import Lake, Table
+
+
+def crowded_partitions(lake: Lake, table: Table, most: int) -> list[tuple[str, int]]:
+    """The (period, bucket) partitions of a table that have more than so many files."""
+    version = version_of(lake, table)
+    if version is None or table.entity is None:
+        return []
+    actions = DeltaTable(str(lake.path(table)), version=version).get_add_actions(flatten=True)
+    files_of = pa.table(actions).select(["partition.period", "partition.bucket"]).to_pylist()
+    counted = Counter((str(f["partition.period"]), int(f["partition.bucket"])) for f in files_of)
+    return sorted(place for place, files in counted.items() if files > most)
+
+
+def compact(spark: SparkSession, lake: Lake, table: Table, places: list[tuple[str, int]]) -> int:
+    """Rewrites the partitions as one sorted file each; returns the rows rewritten.
+
+    Raises:
+        TidemillError: what `commit` raises.
+    """
+    predicate = " or ".join(f"(period = '{period}' and bucket = {bucket})" for period, bucket in places)
+    rows = read(spark, lake, table).where(F.expr(predicate)).select(*table.names)
+    version = version_of(lake, table)
+    batch = Batch(f"compact-{version}", {"version": version, "partitions": [list(p) for p in places]}, "compact")
+    placed = rows.repartition(len(places), "period", "bucket").sortWithinPartitions("period", "bucket", *table.sort)
+    return commit(lake, table, batch, placed, replace=Slice(predicate)).entry.rows
+
+
+def remove_unneeded(lake: Lake, table: Table, hours: int) -> int:
+    """Deletes the files that no version younger than so many hours needs; returns how many.
+
+    The rows of a ledgered version are never touched: files of the newest version are always kept.
+    """
+    if version_of(lake, table) is None:
+        return 0
+    return len(
+        DeltaTable(str(lake.path(table))).vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
+    )
