@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +22,7 @@ from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balanc
 from tidemill.cli.screen import show
 from tidemill.cli.tables import table_versions
 from tidemill.core.config import load_config
-from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.core.progress import Progress
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
 HOME = Path(__file__).resolve().parents[3]
+PIPELINE = "pipeline"
 Job = tuple[str, "Callable[[Context], Result]"]
 
 
@@ -109,8 +111,6 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
 
 
 def _check_sources(given: dict[str, Any], use_case: UseCase) -> None:
-    from tidemill.core.errors import nearest
-
     known = [s.name for s in use_case.sources]
     for name in given:
         if name not in known:
@@ -152,21 +152,28 @@ def _requested(arguments: argparse.Namespace, use_case: UseCase, now: datetime) 
 def _hold_leases(stack: ExitStack, name: str, context: Context) -> None:
     owner = context.lake.run_id
     timeout = context.config.lease_timeout
-    if name == "pipeline":
-        stack.enter_context(lease(context.root, "pipeline", owner=owner, timeout=timeout))
+    if name == PIPELINE:
+        stack.enter_context(lease(context.root, PIPELINE, owner=owner, timeout=timeout))
     stack.enter_context(lease(context.root, f"use-case-{context.use_case.name}", owner=owner, timeout=timeout))
 
 
 def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.Namespace) -> dict[str, Any]:
     context.progress = Progress(len(jobs))
     write_json(run_folder(context.root, context.lake.run_id) / RECORD, _record(context, arguments))
+    # What one day decides the next one builds on: a pipeline goes through a period one as-of time after another.
+    times: list[tuple[datetime, ...]] = [context.requested]
+    if name == PIPELINE and len(context.requested) > 1:
+        times = [(at,) for at in context.requested]
+        context.progress = Progress(len(jobs) * len(times))
     steps: list[Step] = []
-    for job, run in jobs:
-        began = time.monotonic()
-        with context.progress.step(job):
-            result = run(context)
-        steps.append(Step(job, result, time.monotonic() - began))
-        failpoint("job.done", job)
+    for requested in times:
+        context = replace(context, requested=requested)
+        for job, run in jobs:
+            began = time.monotonic()
+            with context.progress.step(job):
+                result = run(context)
+            steps.append(Step(job, result, time.monotonic() - began))
+            failpoint("job.done", job)
     return _summary(name, context, steps)
 
 
@@ -204,7 +211,7 @@ def _summary(name: str, context: Context, steps: list[Step]) -> dict[str, Any]:
         summary |= {
             k: v for k, v in {"drift": step.result.drift, "report": step.result.report}.items() if v is not None
         }
-    if skipped and name == "pipeline":
+    if skipped and name == PIPELINE:
         return _finished_before(context, summary)
     return summary
 
@@ -213,7 +220,7 @@ def _finished_before(context: Context, summary: dict[str, Any]) -> dict[str, Any
     """The fields of the run that did the work, with its `run_id`; the steps and the status are those of this run."""
     for earlier in summaries(context.root):
         same = ("job", "use_case", "as_of")
-        wanted = {"job": "pipeline", "use_case": context.use_case.name, "as_of": summary.get("as_of")}
+        wanted = {"job": PIPELINE, "use_case": context.use_case.name, "as_of": summary.get("as_of")}
         if earlier.get("status") == OK and all(earlier.get(k) == wanted[k] for k in same):
             return {**earlier, "status": SKIPPED, "steps": summary["steps"]}
     return summary
