@@ -8,6 +8,7 @@ from tidemill.declare import (
     GradientBoosting,
     Grid,
     Label,
+    Log1p,
     LogisticRegression,
     RandomForest,
     Ratio,
@@ -68,6 +69,7 @@ PLAN = FeatureView(
         Aggregate("last", "monthly_price", unit="USD"),
         Aggregate("last_text", "country"),
         Tenure(),
+        Log1p("tenure_days"),
     ),
     description="What an account subscribes to, and since when it is a customer.",
 )
@@ -82,6 +84,9 @@ USE = FeatureView(
     features=(
         Recency(where="kind = 'login'", name="login"),
         Aggregate("count", where="kind = 'login'", name="logins", windows=(days(7), days(30), days(90))),
+        Log1p("login_recency_days"),
+        Log1p("logins_count_30d"),
+        Log1p("logins_count_90d"),
         Ratio("logins_count_7d", "logins_count_30d"),
         Ratio("logins_count_30d", "logins_count_90d"),
         Aggregate("count", windows=(days(30), days(90))),
@@ -113,6 +118,8 @@ SPENDING = FeatureView(
     ttl=days(2),
     features=(
         Aggregate("sum", "amount", windows=(days(30), days(90)), unit="USD"),
+        Log1p("amount_sum_30d"),
+        Log1p("amount_sum_90d"),
         Ratio("amount_sum_30d", "amount_sum_90d"),
     ),
     description="What an account is charged.",

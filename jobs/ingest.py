@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark import StorageLevel
+import pyarrow as pa
+from pyspark.sql import Observation
 from pyspark.sql import functions as F
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -12,43 +13,61 @@ from tidemill.core.failpoints import failpoint
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, check_balance
 from tidemill.data.commit import commit
-from tidemill.data.landing import MALFORMED, build_malformed, landed_batch, landed_files, new_files, read_landed
+from tidemill.data.landing import (
+    MALFORMED,
+    build_malformed,
+    count_lines,
+    landed_batch,
+    landed_files,
+    new_files,
+    read_landed,
+    unsettled,
+)
+from tidemill.data.schema import delta_schema
 from tidemill.data.tables import bronze_table, quarantine_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidemill.cli.context import Context
+    from tidemill.data.contract import Contract
+    from tidemill.data.landing import LandedFile
     from tidemill.data.sources import Source
 
 
 def run(context: Context) -> Result:
     """Ingests the new files of every source of the use case."""
-    done = [_ingest(context, source) for source in context.use_case.sources]
-    return Result(OK if any(d["read"] for d in done) else SKIPPED, add_balances(done))
+    done = [counts for source in context.use_case.sources for counts in _ingest(context, source)]
+    return Result(OK if done else SKIPPED, add_balances(done))
 
 
-def _ingest(context: Context, source: Source) -> dict[str, int]:
+def _ingest(context: Context, source: Source) -> list[dict[str, int]]:
     contract = context.contract(source)
     bronze, quarantine = bronze_table(source, contract), quarantine_table(source)
     context.progress.say(f"looking for files of {source.name}")
     files = landed_files(context.place(source), contract)
-    files = new_files(files, ledger.entries(context.root, bronze.label), source.name)
-    if not files:
-        return add_balances([])
+    there = ledger.entries(context.root, bronze.label)
+    # What a former run landed but did not settle comes first; then the new files, as one batch.
+    batches = unsettled(there, ledger.entries(context.root, quarantine.label), files)
+    new = new_files(files, there, source.name)
+    return [_land(context, source, contract, part) for part in (*batches, new) if part]
+
+
+def _land(context: Context, source: Source, contract: Contract, files: Sequence[LandedFile]) -> dict[str, int]:
+    """Writes one batch in one scan: bronze, then what was malformed; only with the second is the batch settled."""
+    bronze, quarantine = bronze_table(source, contract), quarantine_table(source)
     batch = landed_batch(source, contract, files)
     context.progress.say(f"{source.name}: reading {len(files)} file(s)")
-    landed = read_landed(context.spark, contract, files).persist(StorageLevel.DISK_ONLY)
-    try:
-        read = landed.count()
-        malformed = landed.where(F.col(MALFORMED).isNotNull()).count()
-        counts = {"read": read, "accepted": read - malformed, "quarantined": malformed, "duplicates": 0}
-        if malformed:
-            commit(context.lake, quarantine, batch, build_malformed(landed, batch), counts=counts)
-        failpoint("ingest.between_tables", source.name)
-        rows = landed.where(F.col(MALFORMED).isNull()).withColumn("batch_id", F.lit(batch.batch_id))
-        written = commit(context.lake, bronze, batch, rows, counts=counts)
-        check_balance(counts, written.entry.rows, bronze.label)
-    finally:
-        landed.unpersist()
+    landed, seen = read_landed(context.spark, contract, files), Observation()
+    rows = landed.observe(seen, *count_lines()).where(F.col(MALFORMED).isNull())
+    written = commit(context.lake, bronze, batch, rows.withColumn("batch_id", F.lit(batch.batch_id)))
+    found = seen.get if written.written else landed.agg(*count_lines()).toLocalIterator().__next__().asDict()
+    failpoint("ingest.between_tables", source.name)
+    read, bad = int(found["read"]), int(found["malformed"])
+    counts = {"read": read, "accepted": written.entry.rows, "quarantined": bad, "duplicates": 0}
+    check_balance(counts, written.entry.rows, bronze.label)
+    none = pa.Table.from_pylist([], schema=delta_schema(quarantine.columns))
+    commit(context.lake, quarantine, batch, build_malformed(landed, batch) if bad else none, counts=counts)
     return counts
 
 

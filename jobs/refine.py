@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pyspark import StorageLevel
+from pyspark.sql import Observation
 from pyspark.sql import functions as F
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -13,17 +13,19 @@ from tidemill.core.failpoints import failpoint
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, check_balance, end_to_end
 from tidemill.data.commit import Slice, commit, derived_batch
+from tidemill.data.landing import settled
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read, version_of
 from tidemill.data.refine import (
     REASONS,
     build_reason_counts,
     build_rejected,
-    build_revised,
     build_silver,
+    count_reasons,
     enforce_null_shares,
     first_known,
     keep_unknown,
+    revised_rows,
     with_types,
 )
 from tidemill.data.slices import FIRST_KNOWN
@@ -39,7 +41,7 @@ def run(context: Context) -> Result:
     done = [_refine(context, source) for source in context.use_case.sources]
     balances = [
         end_to_end(
-            ledger.entries(context.root, bronze_table(source, context.contract(source)).label),
+            ledger.entries(context.root, quarantine_table(source).label),
             ledger.entries(context.root, context.silver(source).label),
         )
         for source in context.use_case.sources
@@ -50,7 +52,7 @@ def run(context: Context) -> Result:
 def _refine(context: Context, source: Source) -> bool:
     lake, contract = context.lake, context.contract(source)
     bronze, silver, quarantine = bronze_table(source, contract), context.silver(source), quarantine_table(source)
-    landed = [e.batch_id for e in ledger.entries(lake.root, bronze.label)]
+    landed = settled(ledger.entries(lake.root, bronze.label), ledger.entries(lake.root, quarantine.label))
     refined = {b for e in ledger.entries(lake.root, silver.label) for b in e.inputs.get("bronze", ())}
     todo = landed if context.rebuild else [b for b in landed if b not in refined]
     if not todo:
@@ -58,40 +60,37 @@ def _refine(context: Context, source: Source) -> bool:
     context.progress.say(f"{source.name}: checking {len(todo)} batch(es)")
     inputs = {"bronze": todo, "contract": contract.digest, **context.again}
     rows = read(context.spark, lake, bronze).where(F.col("batch_id").isin(todo))
-    typed = with_types(rows, contract, context.now + timedelta(days=1)).persist(StorageLevel.DISK_ONLY)
-    fresh = build_silver(typed.where(F.size(REASONS) == 0), source).where("_rank = 1")
+    typed = with_types(rows, contract, context.now + timedelta(days=1))
+    valid = typed.where(F.size(REASONS) == 0)
+    kinds = [(tuple(row["reasons"]), int(row["count"])) for row in build_reason_counts(typed).toLocalIterator()]
+    total, bad, reasons = count_reasons(kinds)
+    enforce_null_shares(contract, total, reasons, silver.label)
+    if bad:
+        batch = derived_batch(quarantine, inputs, context.cause)
+        frame = build_rejected(typed, "refine").withColumn("batch_id", F.lit(batch.batch_id))
+        old = Slice("step = 'refine'") if context.rebuild else None
+        commit(lake, quarantine, batch, frame, counts={f"reason:{r}": n for r, n in reasons.items()}, replace=old)
+    failpoint("refine.between_tables", source.name)
+    context.progress.say(f"{source.name}: {total - bad} valid rows")
     known = None
     if version_of(lake, silver) is not None and not context.rebuild:
         known = read(context.spark, lake, silver)
-        fresh = keep_unknown(fresh, known)
-    fresh = fresh.persist(StorageLevel.DISK_ONLY)
-    try:
-        total, accepted = typed.count(), fresh.count()
-        kinds = [(row["reasons"], int(row["count"])) for row in build_reason_counts(typed).toLocalIterator()]
-        reasons = {
-            r: sum(n for names, n in kinds if r in names) for r in sorted({r for names, _ in kinds for r in names})
-        }
-        enforce_null_shares(contract, total, reasons, silver.label)
-        bad = sum(n for _, n in kinds)
-        counts = {"read": total, "accepted": accepted, "quarantined": bad, "duplicates": total - bad - accepted}
-        if bad:
-            batch = derived_batch(quarantine, inputs, context.cause)
-            frame = build_rejected(typed, "refine").withColumn("batch_id", F.lit(batch.batch_id))
-            old = Slice("step = 'refine'") if context.rebuild else None
-            commit(lake, quarantine, batch, frame, counts={f"reason:{r}": n for r, n in reasons.items()}, replace=old)
-        failpoint("refine.between_tables", source.name)
-        facts = {
-            "revised": build_revised(fresh, known).count() if source.key else 0,
-            FIRST_KNOWN: first_known(fresh),
-        }
-        batch = derived_batch(silver, inputs, context.cause)
-        placed = with_layout(fresh.withColumn("batch_id", F.lit(batch.batch_id)), silver, *layout_of(lake, silver))
-        everything = Slice("true") if context.rebuild else None
-        written = commit(lake, silver, batch, placed, counts={**counts, **facts}, replace=everything)
-        check_balance(counts, written.entry.rows, silver.label)
-    finally:
-        fresh.unpersist()
-        typed.unpersist()
+    facts = {
+        "read": total,
+        "quarantined": bad,
+        "revised": revised_rows(valid, source, known),
+        FIRST_KNOWN: first_known(valid, source),
+    }
+    seen, batch = Observation(), derived_batch(silver, inputs, context.cause)
+    fresh = build_silver(valid.observe(seen, F.count(F.lit(1)).alias("valid")), source).where("_rank = 1")
+    fresh = keep_unknown(fresh, known) if known is not None else fresh
+    placed = with_layout(fresh.withColumn("batch_id", F.lit(batch.batch_id)), silver, *layout_of(lake, silver))
+    everything = Slice("true") if context.rebuild else None
+    written = commit(lake, silver, batch, placed, counts=facts, replace=everything)
+    if written.written:
+        kept = written.entry.rows
+        balance = {"read": total, "accepted": kept, "quarantined": bad, "duplicates": int(seen.get["valid"]) - kept}
+        check_balance(balance, kept, silver.label)
     return True
 
 

@@ -1,6 +1,4 @@
-"""What tests share: one Spark session a process, a lake in a folder of its own, and a tiny use case to drive jobs with."""
-
-from __future__ import annotations
+"""What tests share: one Spark session a process, a lake in a folder of its own, a tiny use case to drive jobs with."""
 
 import contextlib
 import io
@@ -14,7 +12,6 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-
 from tidemill.cli.job import run_jobs
 from tidemill.core.config import Layout
 from tidemill.data import ledger

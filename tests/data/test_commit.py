@@ -1,7 +1,5 @@
 """The commit primitive: one batch is one commit, whatever ends the process in between."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace as changed
 from pathlib import Path
@@ -10,7 +8,6 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
-
 from tidemill.core.config import Layout
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
@@ -41,7 +38,12 @@ def test_a_batch_is_committed_once(lake: Lake) -> None:
     again = commit(changed(lake, run_id="run-2"), THINGS, ONE, rows(("a", 1), ("b", 2)), counts={"read": 2})
     assert (first.written, again.written) == (True, False)
     assert first.entry == again.entry
-    assert (first.entry.version, first.entry.rows, first.entry.run_id, first.entry.counts) == (1, 2, "run-1", {"read": 2})
+    assert (first.entry.version, first.entry.rows, first.entry.run_id, first.entry.counts) == (
+        1,
+        2,
+        "run-1",
+        {"read": 2},
+    )
     assert first.entry.inputs == {"files": {"a.csv": "11"}}
     assert held(lake) == [("a", 1), ("b", 2)]
     assert DeltaTable(str(lake.path(THINGS))).version() == 1
@@ -108,7 +110,10 @@ def test_crashes_while_spark_replaces_rows_are_repaired(lake: Lake, spark: Spark
         done = commit(changed(lake, run_id="run-2"), THINGS, batch, frame, replace=Slice("name = 'a'"))
         assert (done.entry.rows, done.written) == (1, place == "commit.before_write")
         assert held(lake) == [("a", number), ("b", -1)]
-    assert [e.batch_id for e in ledger.entries(lake.root, "gold.things")] == ["one", *(p for p in PLACES if "created" not in p)]
+    assert [e.batch_id for e in ledger.entries(lake.root, "gold.things")] == [
+        "one",
+        *(p for p in PLACES if "created" not in p),
+    ]
 
 
 def test_what_is_not_ledgered_is_not_read(lake: Lake, spark: SparkSession) -> None:
@@ -174,7 +179,7 @@ def test_rows_without_a_jvm_are_only_added(lake: Lake) -> None:
 def test_rows_that_do_not_belong_into_the_replaced_slice_are_refused(lake: Lake, spark: SparkSession) -> None:
     commit(lake, THINGS, ONE, rows(("a", 1)))
     stray = spark.sql("select 'b' as name, cast(7 as bigint) as size")
-    with pytest.raises(Exception, match="replaceWhere|REPLACE_WHERE"):
+    with pytest.raises(Exception, match=r"replaceWhere|REPLACE_WHERE"):
         commit(lake, THINGS, TWO, stray, replace=Slice("name = 'a'"))
     assert held(lake) == [("a", 1)]
     assert [e.batch_id for e in ledger.entries(lake.root)] == ["one"]

@@ -1,6 +1,4 @@
-"""Features and labels the slow way: nested loops over plain Python events, written from the declarations' words alone."""
-
-from __future__ import annotations
+"""Features and labels the slow way: nested loops over plain Python events, made from the declarations' words alone."""
 
 import math
 import random
@@ -70,7 +68,7 @@ def aggregate(function: str, values: list[Any]) -> Value:
     if function == "count":
         return float(len(there))
     if function == "count_distinct":
-        return float(len({"nan" if v != v else v for v in there}))  # noqa: PLR0124: NaN counts as one value
+        return float(len({"nan" if v != v else v for v in there}))  # NaN is one value
     if function == "sum":
         return _sum(there)
     if not there:
@@ -81,7 +79,9 @@ def aggregate(function: str, values: list[Any]) -> Value:
         return _stddev(numbers)
     if function in {"min", "max"}:
         pick = min if function == "min" else max
-        return pick(numbers, key=lambda v: (math.isnan(v), 0.0 if math.isnan(v) else v))  # NaN is the largest, as in SQL
+        return pick(
+            numbers, key=lambda v: (math.isnan(v), 0.0 if math.isnan(v) else v)
+        )  # NaN is the largest, as in SQL
     if function in {"first", "last"}:
         return numbers[0 if function == "first" else -1]
     if function == "last_text":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ def spark_session(name: str, log: Path) -> SparkSession:
     """
     with _outputs_to(log):
         session = SparkSession.builder.appName(f"tidemill {name}").getOrCreate()
+    # An error is raised as well; its second copy, as JSON on standard error, helps nobody.
+    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
     session.sparkContext.setLogLevel("INFO" if _verbose() else "ERROR")
     return session
 

@@ -38,20 +38,23 @@ def check_balance(counts: Mapping[str, int], written: int, where: str) -> None:
         )
 
 
-def end_to_end(bronze: list[Entry], silver: list[Entry]) -> dict[str, int]:
+def end_to_end(quarantine: list[Entry], silver: list[Entry]) -> dict[str, int]:
     """One balance a landed row of a source, over ingest and refine, for all that its tables hold.
 
     Args:
-        bronze: the ledger of the source's bronze table.
+        quarantine: the ledger of the source's quarantine, which settles each landed batch.
         silver: the ledger of its silver table; what a rebuild replaced does not count.
     """
-    landed = add_balances(entry.counts for entry in bronze)
+    landed = add_balances(entry.counts for entry in quarantine if "files" in entry.inputs)
     batches = [entry for entry in silver if entry.cause != "compact"]
     rebuilt = max((i for i, entry in enumerate(batches) if entry.cause == "rebuild"), default=0)
-    refined = add_balances(entry.counts for entry in batches[rebuilt:])
+    read, quarantined, accepted = 0, 0, 0
+    for entry in batches[rebuilt:]:
+        read, quarantined = read + entry.counts["read"], quarantined + entry.counts["quarantined"]
+        accepted += entry.rows
     return {
         "read": landed["read"],
-        "accepted": refined["accepted"],
-        "quarantined": landed["quarantined"] + refined["quarantined"],
-        "duplicates": refined["duplicates"],
+        "accepted": accepted,
+        "quarantined": landed["quarantined"] + quarantined,
+        "duplicates": read - quarantined - accepted,
     }

@@ -169,7 +169,7 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
     last = max(known, default=0)  # version 0 is the creation of the table
     added = []
     commits = _commits(path, last)
-    # A RESTORE to the last ledgered version undoes all that stands before it: nothing of that is ledgered or held against us.
+    # A RESTORE to the last ledgered version undoes all that stands before it: nothing of that is ledgered.
     undone = max((version for version, info in commits if _restored(info) == str(last)), default=last)
     for version, info in commits:
         if version <= undone:
@@ -240,7 +240,7 @@ def _write(
         return
     # A table whose rows were not made under one declaration may gain columns with a later one.
     writer = (
-        rows.select(*table.names)
+        rows.select(*[f"`{name}`" for name in table.names])
         .write.format("delta")
         .option("txnAppId", f"tidemill:{table.label}:{batch.batch_id}")
         .option("txnVersion", "1")

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
@@ -49,10 +49,11 @@ def with_types(bronze: DataFrame, contract: Contract, latest: datetime) -> DataF
     typed = text.select(*[_typed(c, contract).alias(c.name) for c in landed], *_present(landed), *_PLACE, _RAW, _DIGEST)
     for c in contract.columns:
         if c.physical is None:
-            typed = typed.withColumn(c.name, F.expr(str(c.logic)).cast(c.type))
+            value = F.expr(str(c.logic))
+            typed = typed.withColumns({c.name: value.try_cast(c.type), f"_has_{c.name}": value.isNotNull()})
     reasons = [reason for c in contract.columns for reason in _reasons(c, latest)]
     found = F.array_compact(F.array(*reasons)) if reasons else F.array().cast("array<string>")
-    return typed.withColumn(REASONS, found).drop(*[f"_has_{c.name}" for c in landed])
+    return typed.withColumn(REASONS, found).drop(*[f"_has_{c.name}" for c in contract.columns])
 
 
 def build_silver(valid: DataFrame, source: Source) -> DataFrame:
@@ -61,21 +62,7 @@ def build_silver(valid: DataFrame, source: Source) -> DataFrame:
     A row of a keyed source is the same version where key and sequence are the same; of a source without a key, where
     its landed text and its occurrence within its file are.
     """
-    known = (
-        F.col(source.known_time)
-        if source.known_time
-        else F.col(source.event_time) + F.make_dt_interval(secs=F.lit(source.delay.total_seconds()))
-    )
-    frame = valid.withColumn("_known", known)
-    sequence = F.col(source.sequence).cast("bigint") if source.sequence else F.unix_micros("_known")
-    if source.key:
-        identity = F.concat_ws("\x1f", *[F.col(k).cast("string") for k in source.key])
-    else:
-        frame = frame.repartition(_DIGEST)  # both windows below are within one digest: one exchange serves them
-        equal = Window.partitionBy("source_file", _DIGEST).orderBy("position")
-        frame = frame.withColumn("_occurrence", F.row_number().over(equal))
-        identity = F.concat_ws("-", _DIGEST, "_occurrence")
-    frame = frame.withColumn("row_id", identity).withColumn("seq", sequence)
+    frame = _with_identity(valid, source)
     same = [_DIGEST, "_occurrence"] if not source.key else ["row_id", "seq"]
     first = Window.partitionBy(*same).orderBy("batch_id", "source_file", "position")
     frame = frame.withColumn("_rank", F.row_number().over(first))
@@ -84,28 +71,59 @@ def build_silver(valid: DataFrame, source: Source) -> DataFrame:
     return frame.withColumns(times).drop("_known", "_occurrence", *[name for name in gone if name])
 
 
+def _with_identity(valid: DataFrame, source: Source) -> DataFrame:
+    """Adds `_known`, `row_id` and `seq`, and for a source without a key `_occurrence`."""
+    frame = valid.withColumn("_known", _known(source))
+    if source.key:
+        identity = F.concat_ws("\x1f", *[F.col(k).cast("string") for k in source.key])
+    else:
+        frame = frame.repartition(_DIGEST)  # this window and the next are within one digest: one exchange serves both
+        equal = Window.partitionBy("source_file", _DIGEST).orderBy("position")
+        frame = frame.withColumn("_occurrence", F.row_number().over(equal))
+        identity = F.concat_ws("-", _DIGEST, "_occurrence")
+    sequence = F.col(source.sequence).cast("bigint") if source.sequence else F.unix_micros("_known")
+    return frame.withColumns({"row_id": identity, "seq": sequence})
+
+
+def _known(source: Source) -> Column:
+    if source.known_time:
+        return F.col(source.known_time)
+    return F.col(source.event_time) + F.make_dt_interval(secs=F.lit(source.delay.total_seconds()))
+
+
 def keep_unknown(silver: DataFrame, known: DataFrame) -> DataFrame:
     """The versions that silver does not hold yet."""
     return silver.join(known.select("row_id", "seq"), ["row_id", "seq"], "left_anti")
 
 
-def build_revised(fresh: DataFrame, known: DataFrame | None) -> DataFrame:
-    """The identities among fresh versions that have another version, fresh or known: corrections."""
-    several = fresh.groupBy("row_id").count().where("count > 1").select("row_id")
-    if known is None:
-        return several
-    return several.union(fresh.join(known.select("row_id"), "row_id", "left_semi").select("row_id")).distinct()
+def revised_rows(valid: DataFrame, source: Source, known: DataFrame | None) -> int:
+    """How many identities of a keyed source have more than one version, among valid and known rows: corrections."""
+    if not source.key:
+        return 0
+    versions = _with_identity(valid, source).select("row_id", "seq")
+    if known is not None:
+        versions = versions.union(known.select("row_id", "seq"))
+    return versions.distinct().groupBy("row_id").count().where("count > 1").count()
 
 
-def first_known(fresh: DataFrame) -> int:
+def first_known(valid: DataFrame, source: Source) -> int:
     """When the first of the rows was known, in microseconds since the epoch; zero of no row."""
-    row = fresh.agg(F.min(F.greatest(F.unix_micros("event_time"), F.unix_micros("known_time"))).alias("at")).first()
+    moment = F.greatest(F.unix_micros(source.event_time), F.unix_micros(_known(source)))
+    row = valid.agg(F.min(moment).alias("at")).first()
     return int(row["at"] or 0) if row is not None else 0
 
 
 def build_reason_counts(typed: DataFrame) -> DataFrame:
-    """How many rows are rejected for each set of reasons: `reasons` (an array) and `count`."""
-    return typed.where(F.size(REASONS) > 0).groupBy(F.col(REASONS).alias("reasons")).count()
+    """How many rows there are for each set of reasons, the empty one included: `reasons` (an array) and `count`."""
+    return typed.groupBy(F.col(REASONS).alias("reasons")).count()
+
+
+def count_reasons(kinds: Sequence[tuple[tuple[str, ...], int]]) -> tuple[int, int, dict[str, int]]:
+    """All rows, the rejected ones, and how many there are for each reason; a row counts for each of its reasons."""
+    names = sorted({name for reasons, _ in kinds for name in reasons})
+    rows = sum(n for _, n in kinds)
+    rejected = sum(n for reasons, n in kinds if reasons)
+    return rows, rejected, {name: sum(n for reasons, n in kinds if name in reasons) for name in names}
 
 
 def build_rejected(typed: DataFrame, step: str) -> DataFrame:
@@ -156,7 +174,7 @@ def _typed(column: ContractColumn, contract: Contract) -> Column:
 
 
 def _present(landed: list[ContractColumn]) -> list[Column]:
-    """Whether the landed text said anything, to tell a null from a text of the wrong type."""
+    """Whether the landed text said anything, to tell a null from what is of the wrong type."""
     return [F.col(f"`{c.physical}`").isNotNull().alias(f"_has_{c.name}") for c in landed]
 
 
@@ -166,19 +184,15 @@ def _reasons(column: ContractColumn, latest: datetime) -> list[Column]:
     def reason(rule: str, failed: Column) -> Column:
         return F.when(failed, F.lit(f"{rule}:{column.name}"))
 
-    found = []
-    if column.physical is not None:
-        found.append(reason("TYPE", value.isNull() & F.col(f"_has_{column.name}")))
-        if column.required:
-            found.append(reason("NULL", ~F.col(f"_has_{column.name}")))
-    elif column.required:
-        found.append(reason("NULL", value.isNull()))
+    found = [reason("TYPE", value.isNull() & F.col(f"_has_{column.name}"))]
+    if column.required:
+        found.append(reason("NULL", ~F.col(f"_has_{column.name}")))
     if column.minimum is not None:
         found.append(reason("RANGE", value < F.expr(column.minimum)))
     if column.maximum is not None:
         found.append(reason("RANGE", value > F.expr(column.maximum)))
     if column.pattern is not None:
-        found.append(reason("PATTERN", ~value.rlike(f"^(?:{column.pattern})$")))
+        found.append(reason("PATTERN", ~value.rlike(rf"\A(?:{column.pattern})\z")))
     if column.allowed:
         found.append(reason("ALLOWED", ~value.isin(*column.allowed)))
     if column.type == "timestamp":

@@ -1,8 +1,8 @@
 """The demo world's blocks as landed tables, with the small faults that deliveries have.
 
-Faults never touch what makes accounts leave, so that features computed from cleaned tables see what the truth saw.
-About two rows in a thousand have a blank country, an oddly written plan, a duration `N/A` or a blank severity; two views in
-a thousand are a visitor's and have no account; one invoice in a thousand is delivered twice.
+Faults never touch what makes accounts leave, so that features computed from cleaned tables see what the truth saw. Two
+rows in a thousand have a blank country, an oddly written plan, a duration `N/A` or a blank severity; two views in a
+thousand are a visitor's and have no account; one invoice in a thousand is delivered twice.
 """
 
 from __future__ import annotations

@@ -47,12 +47,17 @@ def build_view(events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime])
     """
     key = view.entity.key
     aggregated = [item for item in view.features if isinstance(item, Aggregate | Recency | Tenure)]
+    counts: Column = F.lit(True)
+    if view.lookback is None:  # the pairs say also who has a row: versions that were known but do not count any more
+        counts = (F.col("_op") != "delete") & F.coalesce(F.col("_until") >= F.col(AS_OF), F.lit(True))
+        ever = {"_op": F.col("op"), "_until": F.col("superseded_time"), **_for_good()}
+        events = events.withColumns(ever)
     pairs = with_past_as_ofs(events, as_ofs, view.lookback).withColumn(ORDER, event_order())
-    columns = [column for item in aggregated for column in _aggregated(item)]
+    columns = [column for item in aggregated for column in _aggregated(item, counts)]
     found = pairs.groupBy(key, AS_OF).agg(*(columns or [F.count(F.lit(1)).alias("_events")]))
     if view.lookback is not None:
         found = _known_entities(events, key, as_ofs).join(found, [key, AS_OF], "left")
-    found = found.fillna({f.name: f.missing for item in aggregated for f in item.features() if f.missing is not None})
+    found = with_defaults(found, [f for item in aggregated for f in item.features()])
     for item in view.features:
         if item not in aggregated:
             found = _with_derived(found, item)
@@ -60,8 +65,13 @@ def build_view(events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime])
 
 
 def with_defaults(frame: DataFrame, features: Sequence[Feature]) -> DataFrame:
-    """Fills what a missing row of a view means: no event at all."""
-    return frame.fillna({f.name: f.missing for f in features if f.missing is not None})
+    """Fills what a missing row of a view means: no event at all. NaN is a value, unlike in Spark's `fillna`."""
+    return frame.withColumns({f.name: F.coalesce(f.name, F.lit(f.missing)) for f in features if f.missing is not None})
+
+
+def _for_good() -> dict[str, Column]:
+    """What makes a version count from when it was known on, for ever."""
+    return {"superseded_time": F.lit(None).cast("timestamp"), "op": F.lit("upsert")}
 
 
 def _known_entities(events: DataFrame, key: str, as_ofs: Sequence[datetime]) -> DataFrame:
@@ -81,8 +91,8 @@ def _known_entities(events: DataFrame, key: str, as_ofs: Sequence[datetime]) -> 
     return with_past_as_ofs(first, as_ofs, None).select(key, AS_OF)
 
 
-def _aggregated(item: Declaration) -> list[Column]:
-    condition = F.expr(item.where) if isinstance(item, Aggregate | Recency) and item.where else F.lit(True)
+def _aggregated(item: Declaration, counts: Column) -> list[Column]:
+    condition = counts & F.expr(item.where) if isinstance(item, Aggregate | Recency) and item.where else counts
     names = [f.name for f in item.features()]
     if isinstance(item, Aggregate):
         kind = aggregate_kind(item.function)

@@ -1,0 +1,211 @@
+"""Landed files: found, known by digest, read as they are; and ingest and refine over them."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import Shop
+from pyspark.sql import SparkSession
+from tidemill.core.errors import TidemillError
+from tidemill.data.contract import Contract, read_contract
+from tidemill.data.landing import MALFORMED, LandedFile, landed_files, read_landed
+from tidemill.data.read import read_arrow
+from tidemill.data.tables import GOLD, Table, bronze_table, quarantine_table
+from tidemill.models.use_case import load_use_case
+
+TEXT = """\
+apiVersion: v3.0.2
+kind: DataContract
+id: t
+name: visits
+version: 1.0.0
+status: active
+servers: [{server: landing, type: local, path: x, format: %s, delimiter: "%s"}]
+schema:
+  - name: visits
+    properties:
+      - {name: who, physicalName: Who, logicalType: string}
+      - {name: pages, physicalName: Pages Seen, logicalType: integer}
+"""
+
+
+def contract_of(folder: Path, *, form: str = "csv", delimiter: str = ",") -> Contract:
+    (folder / "contracts").mkdir(exist_ok=True)
+    (folder / "contracts" / "t.yaml").write_text(TEXT % (form, delimiter), encoding="utf-8")
+    return read_contract(folder, "t.yaml")
+
+
+def land(folder: Path, name: str, text: str) -> Path:
+    path = folder / "landing" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def landed(
+    spark: SparkSession, contract: Contract, folder: Path
+) -> list[tuple[str, int, str | None, str | None, str | None]]:
+    """File, position, the two columns, and the malformed line."""
+    frame = read_landed(spark, contract, landed_files(str(folder / "landing"), contract))
+    names = ("source_file", "position", "Who", "Pages Seen", MALFORMED)
+    return sorted(tuple(row[name] for name in names) for row in frame.toLocalIterator())
+
+
+def names(files: tuple[LandedFile, ...]) -> list[str]:
+    return [file.name for file in files]
+
+
+def test_files_are_found_in_folders_and_by_patterns(tmp_path: Path) -> None:
+    contract = contract_of(tmp_path)
+    for name in ("b.csv", "2024/a.csv", "2024/01/c.csv", ".hidden.csv", "_SUCCESS", "_tmp/d.csv", "notes.txt"):
+        land(tmp_path, name, name)
+    place = tmp_path / "landing"
+    assert names(landed_files(str(place), contract)) == ["2024/01/c.csv", "2024/a.csv", "b.csv", "notes.txt"]
+    assert names(landed_files(f"{place}/*.csv", contract)) == ["b.csv"]
+    assert names(landed_files(f"{place}/**/*.csv", contract)) == ["2024/01/c.csv", "2024/a.csv", "b.csv"]
+    assert names(landed_files(str(place / "b.csv"), contract)) == ["b.csv"]
+    found = landed_files(str(place / "b.csv"), contract)[0]
+    assert found.digest == hashlib.sha256(b"b.csv").hexdigest()
+
+
+@pytest.mark.parametrize("place", ["nowhere", "nowhere/*.csv", "empty"])
+def test_no_file_is_no_input(tmp_path: Path, place: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TidemillError) as caught:
+        landed_files(str(tmp_path / place), contract_of(tmp_path))
+    assert (caught.value.code, caught.value.exit_code) == ("E_NO_FILES", 66)
+    assert "--set sources.visits.path=" in caught.value.next_step
+
+
+def test_rows_come_with_their_file_and_place(spark: SparkSession, tmp_path: Path) -> None:
+    contract = contract_of(tmp_path)
+    land(tmp_path, "a b+c%20d.csv", "Who,Pages Seen\nx,1\ny,\n")
+    land(tmp_path, "deep er/é.csv.gz", 'Who,Pages Seen\n"x, ""y""", 2 \nz,3\n')
+    land(tmp_path, "turned.csv", "Pages Seen,Who\n4,w\n5,v\n")
+    land(tmp_path, "only a header.csv", "Who,Pages Seen\n")
+    assert landed(spark, contract, tmp_path) == [
+        ("a b+c%20d.csv", 1, "x", "1", None),
+        ("a b+c%20d.csv", 2, "y", None, None),
+        ("deep er/é.csv.gz", 1, 'x, "y"', " 2 ", None),
+        ("deep er/é.csv.gz", 2, "z", "3", None),
+        ("turned.csv", 1, "w", "4", None),
+        ("turned.csv", 2, "v", "5", None),
+    ]
+
+
+def test_malformed_lines_keep_their_text_and_place(spark: SparkSession, tmp_path: Path) -> None:
+    contract = contract_of(tmp_path, delimiter=";")
+    lines = [f"n{n};{n}" for n in range(1, 3001)]
+    lines[6], lines[1999], lines[2999] = "only one", "a;b;c", 'x;"open'
+    land(tmp_path, "big.csv", "Who;Pages Seen\n" + "\n".join(lines) + "\n")
+    rows = landed(spark, contract, tmp_path)
+    assert [row[1] for row in rows] == list(range(1, 3001))
+    assert [(row[1], row[4]) for row in rows if row[4] is not None][:2] == [(7, "only one"), (2000, "a;b;c")]
+    assert [(row[1], row[2], row[3]) for row in rows if row[1] in {1, 8, 2001}] == [
+        (1, "n1", "1"),
+        (8, "n8", "8"),
+        (2001, "n2001", "2001"),
+    ]
+
+
+def test_parquet_is_read_as_text_with_its_place(spark: SparkSession, tmp_path: Path) -> None:
+    contract = contract_of(tmp_path, form="parquet")
+    (tmp_path / "landing").mkdir()
+    for name, columns in {"a.parquet": ["Who", "Pages Seen"], "b c.parquet": ["Pages Seen", "Who"]}.items():
+        table = pa.table({"Who": ["x", None], "Pages Seen": pa.array([1, 2], pa.int32())}).select(columns)
+        pq.write_table(table, tmp_path / "landing" / name)
+    assert landed(spark, contract, tmp_path) == [
+        ("a.parquet", 1, "x", "1", None),
+        ("a.parquet", 2, None, "2", None),
+        ("b c.parquet", 1, "x", "1", None),
+        ("b c.parquet", 2, None, "2", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "what", "hint"),
+    [
+        ("Who,Page Seen", "the column 'Page Seen' is not in the contract 'visits'", "did you mean 'Pages Seen'?"),
+        ("Who", "the column 'Pages Seen' of the contract 'visits' is missing", "known: Who"),
+        ("", "the column 'Who' of the contract 'visits' is missing", "known: none"),
+    ],
+)
+def test_a_wrong_header_is_said_with_the_nearest_name(
+    spark: SparkSession, tmp_path: Path, header: str, what: str, hint: str
+) -> None:
+    land(tmp_path, "a.csv", f"{header}\nx,1\n" if header else "")
+    with pytest.raises(TidemillError) as caught:
+        landed(spark, contract_of(tmp_path), tmp_path)
+    assert (caught.value.code, caught.value.exit_code, caught.value.what) == ("E_HEADER", 65, what)
+    assert caught.value.where.endswith("landing/a.csv, first line")
+    assert hint in caught.value.next_step
+
+
+HEADER = "Customer,At,Amount\n"
+
+
+def tables(shop: Shop) -> tuple[Table, Table]:
+    source = load_use_case(shop.repo, "shop").sources[0]
+    return bronze_table(source, read_contract(shop.repo, source.contract)), quarantine_table(source)
+
+
+def test_ingest_and_refine_keep_the_balance_and_repeat_nothing(shop: Shop) -> None:
+    shop.deliver("one.csv", HEADER + "a,2024-01-01 10:00:00,5.00\nbroken\na,2024-01-01 10:00:00,5.00\nb,2024-01-02,x\n")
+    code, summary = shop.run("ingest refine")
+    assert (code, summary["status"]) == (0, "ok")
+    assert summary["counts"] == {"read": 4, "accepted": 2, "quarantined": 2, "duplicates": 0}
+    assert {k: v["rows"] for k, v in summary["tables"].items()} == {
+        "bronze.orders": 3,
+        "quarantine.orders": 2,
+        "silver.orders": 2,
+    }
+    bronze, quarantine = tables(shop)
+    kept = ("reasons", "raw", "source_file", "position", "step")
+    rejected = sorted(tuple(row[k] for k in kept) for row in read_arrow(shop.lake, quarantine).to_pylist())
+    assert rejected == [
+        (["STRUCTURE"], "broken", "one.csv", 2, "ingest"),
+        (["TYPE:amount"], '{"Customer":"b","At":"2024-01-02","Amount":"x"}', "one.csv", 4, "refine"),
+    ]
+    assert sorted(r["position"] for r in read_arrow(shop.lake, bronze).to_pylist()) == [1, 3, 4]
+    before = [(e.table, e.version) for e in shop.batches("silver.orders")]
+    code, summary = shop.run("ingest refine")
+    assert (code, summary["status"]) == (0, "skipped")
+    assert summary["counts"] == {"read": 4, "accepted": 2, "quarantined": 2, "duplicates": 0}
+    assert [(e.table, e.version) for e in shop.batches("silver.orders")] == before
+    # The same rows under another name, one of them new.
+    shop.deliver(
+        "two.csv", HEADER + "a,2024-01-01 10:00:00,5.00\na,2024-01-01 10:00:00,5.00\na,2024-01-01 10:00:00,5.00\n"
+    )
+    code, summary = shop.run("ingest refine")
+    assert (code, summary["counts"]) == (0, {"read": 7, "accepted": 3, "quarantined": 2, "duplicates": 2})
+    # Made again, it is the same.
+    code, summary = shop.run("refine", "--rebuild")
+    assert (code, summary["counts"]) == (0, {"read": 7, "accepted": 3, "quarantined": 2, "duplicates": 2})
+    assert {k: v["rows"] for k, v in summary["tables"].items()} == {
+        "bronze.orders": 6,
+        "quarantine.orders": 2,
+        "silver.orders": 3,
+    }
+
+
+def test_a_file_edited_under_its_old_name_is_refused(shop: Shop) -> None:
+    shop.deliver("one.csv", HEADER + "a,2024-01-01 10:00:00,5.00\n")
+    assert shop.run("ingest")[0] == 0
+    shop.deliver("one.csv", HEADER + "a,2024-01-01 10:00:00,6.00\n")
+    shop.deliver("two.csv", HEADER + "b,2024-01-01 10:00:00,6.00\n")
+    code, summary = shop.run("ingest")
+    assert (code, summary["error"]["code"]) == (65, "E_FILE_CHANGED")
+    assert "'one.csv'" in summary["error"]["what"]
+    assert len(shop.batches("bronze.orders")) == 1
+
+
+def test_nothing_delivered_is_no_input(shop: Shop) -> None:
+    code, summary = shop.run("ingest")
+    assert (code, summary["error"]["code"]) == (66, "E_NO_FILES")
+    assert GOLD not in str(summary)
