@@ -84,7 +84,7 @@ fail_step() { # WHAT NEXT_WHERE_NOTHING_ELSE_IS_KNOWN
   local what=$1 next=$2
   if grep -qiE 'no space left on device|errno 28\b|disk quota exceeded' "$log"; then
     fail 74 E_DISK "$what: the disk is full" "$venv and $cache (log: $log)" \
-      "free 4 GB there, or name other folders with TIDEMILL_VENV and TMPDIR, and run the same command again"
+      "free 4 GB there, or name another folder with TIDEMILL_VENV, and run the same command again"
   elif grep -qiE 'permission denied|errno 13\b|read-only file system' "$log"; then
     fail 74 E_PERMISSION "$what: something may not be written" "log: $log" \
       "make $repo and $venv writable for $(id -un), and run the same command again"
@@ -327,7 +327,8 @@ make_venv() {
   local stamp
   if [[ -e $venv ]]; then
     stamp=$(cat "$venv"/.tidemill-base 2>/dev/null || true)
-    if [[ (-z $stamp || $stamp == *" at $venv") && -x $venv/bin/python ]] && "$venv/bin/python" -I -c '' 2>/dev/null; then
+    if [[ (-z $stamp || $stamp == *" at $venv") && ! -e $venv/.tidemill-unfinished && -x $venv/bin/python ]] &&
+      "$venv/bin/python" -I -c '' 2>/dev/null; then
       python_suits "$venv/bin/python" || fail 78 E_PYTHON "the virtual environment has Python $python_version, and $PYTHON_NEEDED is needed" \
         "$venv" "delete that folder, or name another one with TIDEMILL_VENV"
       if "$venv/bin/python" -I -c 'import pip' 2>/dev/null || run "$venv/bin/python" -I -m ensurepip; then return 0; fi
@@ -374,22 +375,26 @@ setup_venv() { # base | dev
 # Delta's JARs, with the Ivy that Spark ships: its files stay inside .cache, a JAR with another digest than the locked one is
 # refused, and the folder appears under its final name only when it is whole.
 setup_jars() {
-  local new=$cache/jars/.new file
+  local new=$cache/jars/.new digest_wanted name
   say "fetching Delta's JARs into $cache/jars"
-  rm -rf "$new" "$cache/ivy"
-  mkdir -p "$new" 2>>"$log" || fail_step "no folder for the JARs" "make $cache writable"
-  run "$JAVA_HOME/bin/java" -Duser.home="$cache/ivy" -cp "$(spark_home)/jars/*" org.apache.ivy.Main \
-    -settings "$repo/conf/ivysettings.xml" -ivy "$repo/conf/ivy.xml" -cache "$cache/ivy/cache" -types jar bundle \
-    -retrieve "$new/[organisation]_[artifact]-[revision].[ext]" ||
-    fail_step "Delta's JARs cannot be fetched" "read the log, or put the files of jars.lock into a folder and set TIDEMILL_JARS to it"
-  if [[ -n ${TIDEMILL_RELOCK:-} ]]; then return 0; fi
-  while read -r file; do
-    [[ -f $new/${file##* } ]] || fail_step "a JAR is missing after fetching: ${file##* }" "read the log"
-    [[ $(digest <"$new/${file##* }") == "${file%% *}" ]] ||
-      fail 69 E_INTEGRITY "a JAR is not the locked one" "$new/${file##* }" "do not use it; ask who runs your package mirror"
+  resolve_jars "$new"
+  while read -r digest_wanted name; do
+    [[ -f $new/$name ]] || fail_step "a JAR is missing after fetching: $name" "read the log"
+    [[ $(digest <"$new/$name") == "$digest_wanted" ]] ||
+      fail 69 E_INTEGRITY "a JAR is not the locked one" "$new/$name" "do not use it; ask who runs your package mirror"
   done < <(grep -v '^#' "$repo/jars.lock")
   mv "$new" "$jars" 2>>"$log" || fail_step "the JARs cannot be moved into place" "make $cache writable"
   rm -rf "$cache/ivy"
+}
+
+resolve_jars() { # NEW_FOLDER
+  rm -rf "$1" "$cache/ivy"
+  mkdir -p "$1" 2>>"$log" || fail_step "no folder for the JARs" "make $cache writable"
+  # user.home: Ivy and Maven settings of a person are not read, and nothing is left in their home.
+  run "$JAVA_HOME/bin/java" -Duser.home="$cache/ivy" -cp "$(spark_home)/jars/*" org.apache.ivy.Main \
+    -settings "$repo/conf/ivysettings.xml" -ivy "$repo/conf/ivy.xml" -cache "$cache/ivy/cache" -types jar bundle \
+    -retrieve "$1/[organisation]_[artifact]-[revision].[ext]" ||
+    fail_step "Delta's JARs cannot be fetched" "read the log, or put the files of jars.lock into a folder and set TIDEMILL_JARS to it"
 }
 
 spark_home() {
@@ -403,6 +408,57 @@ spark_home() {
   return 1
 }
 
+# A third of the JVM's start is reading some 20,000 classes out of 300 JARs. Java can keep them the way it needs them: one
+# rehearsal writes the archive, and every later start maps it into memory. It is an extra; without it all works the same.
+archive_file() { # the archive that suits this Java, these JARs and this place
+  printf '%s/jvm/%s.jsa' "$cache" \
+    "$({ printf '%s\n' "$SETUP_VERSION" "$venv" "$jars" "$JAVA_HOME" && cat "$JAVA_HOME/release"; } 2>/dev/null | digest | cut -c1-16)"
+}
+
+setup_archive() {
+  local archive new=$cache/jvm/.new.jsa
+  archive=$(archive_file)
+  if [[ -f $archive || -n ${SPARK_CONF_DIR:-} || $repo == *[[:space:]]* ]]; then return 0; fi
+  say "rehearsing the start of Spark"
+  rm -rf "$cache/jvm" "$cache/tmp"
+  mkdir -p "$cache/jvm" "$cache/tmp" || return 0
+  if ! { run rehearse "$new" && mv "$new" "$archive" 2>>"$log"; }; then
+    rm -f "$new"
+    say "no class archive was made; Spark starts a little slower (log: $log)"
+  fi
+  rm -rf "$cache/tmp"
+}
+
+rehearse() ( # NEW_ARCHIVE; in a subshell: what it exports ends with it
+  trap - ERR
+  set_environment local "-XX:ArchiveClassesAtExit=$1"
+  exec "$PYSPARK_PYTHON" -P - "$cache/tmp/table" <<'END'
+import sys
+
+from pyspark import SparkContext
+from pyspark.sql import SparkSession, Window, functions as F
+
+path = sys.argv[1]
+spark = SparkSession.builder.getOrCreate()
+frame = spark.range(100).select("id", F.col("id").cast("string").alias("name"), F.rand(1).alias("x"), F.current_timestamp().alias("t"))
+for _ in range(2):
+    frame.write.format("delta").partitionBy("name").mode("overwrite").save(path)
+frame.limit(9).withColumn("n", F.sum("x").over(Window.partitionBy("id").orderBy("t"))).drop("n").write.format("delta").mode("append").save(path)
+table = spark.read.format("delta").load(path)
+table.createOrReplaceTempView("rehearsal")
+spark.sql(f"merge into delta.`{path}` a using rehearsal b on a.id = b.id + 1000 when not matched then insert *")
+spark.sql(f"describe history delta.`{path}`").collect()
+table.join(table.groupBy("id").agg(F.avg("x").alias("y"), F.count_distinct("name")), "id").mapInArrow(lambda batches: batches, "id long, name string, x double, t timestamp, y double, n long").toPandas()
+table.write.parquet(path + "-parquet")
+table.drop("t").write.csv(path + "-csv", header=True)
+spark.read.csv(path + "-csv", header=True).count()
+spark.stop()
+java = SparkContext._gateway.proc
+java.stdin.close()
+sys.exit(java.wait())
+END
+)
+
 # base | dev, and whether a JVM is certain to be needed (java) or not (no-java: commands that read files only).
 ensure_setup() {
   watch_signals
@@ -414,6 +470,7 @@ ensure_setup() {
     lock
     venv_ready "$1" || setup_venv "$1"
     jars_ready || [[ -z $java ]] || setup_jars
+    [[ -z $java ]] || setup_archive
     unlock
     say "set-up complete"
   fi
@@ -433,8 +490,8 @@ known_environments() {
 
 # The JVM has to know its memory, options and class path before it starts: they travel in PYSPARK_SUBMIT_ARGS, which pyspark
 # hands to Spark's own spark-submit when the first session is made.
-set_environment() { # ENVIRONMENT
-  local conf=$repo/conf/spark/$1.conf key value master="" level=WARN
+set_environment() { # ENVIRONMENT [JVM_OPTION...]
+  local conf=$repo/conf/spark/$1.conf key value master="" level=WARN options archive
   while read -r key value || [[ -n $key ]]; do
     if [[ $key == spark.master ]]; then master=$value; fi
   done <"$conf"
@@ -452,17 +509,27 @@ set_environment() { # ENVIRONMENT
   export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
   export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true FEAST_USAGE=False GIT_PYTHON_REFRESH=quiet
   export TIDEMILL_JARS=$jars
-  export SPARK_CONF_DIR=${SPARK_CONF_DIR:-$repo/conf/spark} # spark-env.sh lies there
 
   if [[ ${TIDEMILL_VERBOSE:-} == 1 ]]; then level=INFO; fi
-  local arguments=(
-    --properties-file "$conf"
-    --conf "spark.driver.extraJavaOptions=\"-Dlog4j2.configurationFile=$repo/conf/log4j2.properties\" -Dtidemill.log.level=$level"
-  )
+  options="\"-Dlog4j2.configurationFile=$repo/conf/log4j2.properties\" -Dtidemill.log.level=$level"
+  if [[ -z ${SPARK_CONF_DIR:-} && $repo != *[[:space:]]* ]]; then # Spark's scripts trip over a blank there
+    export SPARK_CONF_DIR=$repo/conf/spark # spark-env.sh lies there
+    if [[ -n $java && $master == "local["* ]]; then
+      archive=$(archive_file)
+      if [[ -f $archive ]]; then options+=" \"-XX:SharedArchiveFile=$archive\" -Xlog:disable -Xlog:all=error:stderr"; fi
+    fi
+  fi
+  shift
+  while [[ $# -gt 0 ]]; do
+    options+=" \"$1\""
+    shift
+  done
+  local arguments=(--properties-file "$conf" --conf "spark.driver.extraJavaOptions=$options")
   if [[ $master == "local["* ]]; then
     # One JVM: no address but this machine's own is listened on, and nothing is copied to executors.
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-    arguments+=(--driver-class-path "$jars/*")
+    # Spark wants a folder for tables without a path. Ours all have one: this one stays empty, and out of the caller's way.
+    arguments+=(--driver-class-path "$jars/*" --conf "spark.sql.warehouse.dir=$cache/warehouse")
   else
     local list=("$jars"/*.jar)
     arguments+=(--jars "$(IFS=, && printf '%s' "${list[*]}")")

@@ -6,3 +6,5 @@ exec 1>&2
 if [[ ${TIDEMILL_VERBOSE:-} != 1 ]]; then
   exec 2> >(trap '' INT TERM HUP && LC_ALL=C exec grep --line-buffered -a -v -x 'WARNING: Using incubator modules: jdk.incubator.vector' >&2)
 fi
+# A folder on the class path would keep the JVM from using its class archive. Nothing in this one is meant for the JVM.
+export SPARK_CONF_DIR=$SPARK_CONF_DIR/none

@@ -196,11 +196,12 @@ def _read_csv(
         .option("sep", contract.delimiter)
         .option("escape", '"')
         .option("mode", "PERMISSIVE")
+        .option("columnPruning", "false")  # a line that is read in part is never found to be malformed
         .option("columnNameOfCorruptRecord", MALFORMED)
         .csv([str(file.path) for file in files])
     )
     in_task = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1)) + 1
-    # Spark refuses to read nothing but this column, so it is tied to another one in a way that no optimiser takes apart.
+    # Spark refuses to read nothing but this column, so it is tied to another one, in a way that is not optimised away.
     other = F.length(F.coalesce(*_quoted(contract.landed[:1]), F.lit(""))) >= 0
     malformed = F.when(other, F.col(MALFORMED)).alias(MALFORMED)
     return frame.select(*_quoted(contract.landed), malformed, _name(files), in_task.alias("position"))

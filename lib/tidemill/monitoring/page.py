@@ -62,7 +62,7 @@ def render(found: Findings) -> str:
     card = found.card
     regression = card["task"] == "regression"
     gate_time = format_time(from_micros(card["times"]["gate"][0]["start"]))
-    model = f"{card['family']} {card['parameters']}"
+    model = f"{card['family']}: {_settings(card['parameters'])}"
     return report.render_report(
         report.Report(
             title=f"{found.use_case} as of {found.as_of}",
@@ -121,7 +121,7 @@ def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:
     made = [
         report.Candidate(
             row["family"],
-            ", ".join(f"{k} {v}" for k, v in sorted(row["parameters"].items())),
+            _settings(row["parameters"]),
             row["fold_mean"],
             row["gate_value"],
             chosen=row["chosen"],
@@ -129,6 +129,10 @@ def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:
         for row in card["candidates"]
     ]
     return (*made, baseline)
+
+
+def _settings(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(parameters.items()))
 
 
 def _promotion(row: Mapping[str, Any] | None) -> report.Promotion | None:

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# For maintainers: makes the lock files anew from pyproject.toml and conf/ivy.xml. Needs uv, a network and a finished set-up.
+# Versions that are locked stay unless pyproject.toml forbids them; ./lib/relock.sh --upgrade takes the newest.
+set -euo pipefail
+# shellcheck source=lib/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+cd "$repo"
+compile() { # OUTPUT OPTIONS...
+  local output=$1
+  shift
+  # Hashes, and nothing of where it was made: no index, no folder of links, no path.
+  env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --custom-compile-command ./lib/relock.sh "$@" --output-file "$output" pyproject.toml
+}
+compile requirements.lock --group build "$@"
+# What the base has, the tests have too: the same versions.
+compile requirements-dev.lock --group build --group dev --constraints requirements.lock "$@"
+
+find_java || fail 69 E_JAVA "no Java $JAVA_NEEDED was found" "JAVA_HOME, PATH" "$(how_to_install java)"
+: >>"$log"
+resolve_jars "$cache/jars/.lock"
+(
+  printf "# Delta's JARs, as conf/ivy.xml resolves them: SHA-256 and name. Made by ./lib/relock.sh\n"
+  cd "$cache/jars/.lock"
+  for file in *.jar; do printf '%s  %s\n' "$(digest <"$file")" "$file"; done
+) >jars.lock
+rm -rf "$cache/jars/.lock" "$cache/ivy"

@@ -1,0 +1,640 @@
+"""The set-up scripts against fakes: no network, no real installation, no JVM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[1]
+TOOLS = """
+    awk bash cat chmod cp cut dirname env flock grep head id ls mkdir mktemp mv readlink rm sed sh sha256sum sleep touch
+    uname
+""".split()  # noqa: SIM905
+
+# What any call of an interpreter does here: it is logged, and then does as little as its caller can live with.
+PYTHON = r"""#!/usr/bin/env bash
+echo "$*" >>"$CALLS"
+version=$(cat "$(dirname "${BASH_SOURCE[0]}")/version" 2>/dev/null || echo 3.11)
+case "$*" in
+  *'print("%d.%d"'*) echo "$version" ;;
+  *"import pip") [ ! -e "$TREE/no-pip" ] ;;
+  *"-m ensurepip") exit 1 ;;
+  "-I -m venv "*)
+    mkdir -p "$4/bin" "$4/lib/python3.11/site-packages/pyspark/jars"
+    touch "$4/pyvenv.cfg"
+    cp "${BASH_SOURCE[0]}" "$4/bin/python"
+    rm -f "$TREE/no-pip"
+    for tool in ruff mypy lint-imports tidemill; do
+      printf '#!/bin/sh\necho "%s $*" >>"$CALLS"\n[ ! -e "$TREE/%s-fails" ]\n' "$tool" "$tool" >"$4/bin/$tool"
+      chmod +x "$4/bin/$tool"
+    done
+    ;;
+  *" install "*) if [ -e "$TREE/pip-says" ]; then . "$TREE/pip-says"; fi ;;
+  *--junit-xml=*) for word; do case $word in --junit-xml=*) cp "$TREE/junit.xml" "${word#*=}" ;; esac; done ;;
+  "-P - "*) exit 1 ;;
+  "-P "*/jobs/*) env ;;
+esac
+"""
+
+# Ivy's part: it leaves two files in the folder that it is told.
+JAVA = r"""#!/usr/bin/env bash
+echo "java $*" >>"$CALLS"
+while [ $# -gt 1 ]; do
+  if [ "$1" = -retrieve ]; then folder=$(dirname "$2"); fi
+  shift
+done
+echo delta >"$folder/io.delta_delta-spark_4.2_2.13-4.4.0.jar"
+cat "$TREE/second.jar" >"$folder/second.jar"
+"""
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@dataclass
+class Tree:
+    """A copy of the scripts in a folder of its own, with fakes for everything they would install or start."""
+
+    root: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> list[str]:
+        log = self.root / "calls.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def forget_calls(self) -> None:
+        (self.root / "calls.log").unlink(missing_ok=True)
+
+    def environment(self, **changed: str) -> dict[str, str]:
+        return {
+            "PATH": str(self.root / "bin"),
+            "CALLS": str(self.root / "calls.log"),
+            "TREE": str(self.root),
+            "TIDEMILL_JAVA_DIRS": str(self.root / "jvm"),
+            **self.variables,
+            **changed,
+        }
+
+    def run(self, *command: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.root / command[0]), *command[1:]],
+            env=self.environment(**changed),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(self.root / command[0]), *command[1:]],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def java(self, name: str, version: str, modules: str = "java.base jdk.incubator.vector") -> Path:
+        home = self.root / "jvm" / name
+        write(home / "release", f'IMPLEMENTOR="X"\nJAVA_VERSION="{version}"\nMODULES="{modules}"\n')
+        write(home / "bin" / "java", JAVA, 0o755)
+        return home
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    root = tmp_path / "it's a tree"
+    for name in ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "conf/ivy.xml", "conf/ivysettings.xml"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPO / name, root / name)
+    shutil.copytree(REPO / "conf/spark", root / "conf/spark")
+    for job in ("ingest", "build_features", "train", "_private"):
+        write(root / f"jobs/{job}.py", f'"""The job {job}."""\n')
+    write(root / "pyproject.toml", '[project]\nversion = "1"\n[dependency-groups]\n[tool.x]\n')
+    write(root / "requirements.lock", "setuptools==1 \\\n    --hash=sha256:00\nsix==1.17.0 \\\n    --hash=sha256:01\n")
+    write(
+        root / "requirements-dev.lock", "setuptools==1 \\\n    --hash=sha256:00\npytest==9 \\\n    --hash=sha256:02\n"
+    )
+    write(root / "second.jar", "second\n")
+    write(
+        root / "jars.lock",
+        "# comment\n"
+        f"{sha256(b'delta' + bytes([10])).hexdigest()}  io.delta_delta-spark_4.2_2.13-4.4.0.jar\n"
+        f"{sha256(b'second' + bytes([10])).hexdigest()}  second.jar\n",
+    )
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        if found:
+            (root / "bin").mkdir(exist_ok=True)
+            (root / "bin" / tool).symlink_to(found)
+    write(root / "bin/python3.11", PYTHON, 0o755)
+    made = Tree(root)
+    made.java("java-17", "17.0.9")
+    return made
+
+
+def three_lines(stderr: str) -> tuple[str, str, str]:
+    """The parts of an error, which is the last three lines and nothing after them."""
+    error, where, following = stderr.splitlines()[-3:]
+    assert error.startswith("error: E_")
+    assert where.startswith("  where: ")
+    assert following.startswith("  next: ")
+    return error[len("error: ") :], where[len("  where: ") :], following[len("  next: ") :]
+
+
+def variables(printed: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
+
+
+# ------------------------------------------------------------------------------------------------- the command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["trian"], 'E_USAGE there is no job "trian"; did you mean "train"?'),
+        (["build-feature"], 'E_USAGE there is no job "build-feature"; did you mean "build_features"?'),
+        (["jobs/ingest.py"], 'E_USAGE there is no job "jobs/ingest.py"; did you mean "ingest"?'),
+        (["_private"], 'E_USAGE there is no job "_private"'),
+        (["zzzzzzzz"], 'E_USAGE there is no job "zzzzzzzz"'),
+        (["a\nb"], 'E_USAGE there is no job "a b"'),
+        (["--as-of", "2011-01-01"], "E_USAGE no job is named"),
+        ([], "E_USAGE no job is named"),
+        (["train", "--env", "prod"], 'E_USAGE there is no environment "prod"'),
+        (["train", "--env=prod"], 'E_USAGE there is no environment "prod"'),
+        (["train", "--env"], 'E_USAGE there is no environment ""'),
+        (["train", "--env", "../local"], 'E_USAGE there is no environment "../local"'),
+    ],
+)
+def test_a_mistyped_call_is_answered_before_any_set_up(tree: Tree, arguments: list[str], what: str) -> None:
+    done = tree.run("spark-submit.sh", *arguments)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (64, "", 3)
+    said, where, following = three_lines(done.stderr)
+    assert said == what
+    assert "build_features, ingest, train" in following or "conf/spark/ has: local" in where
+    assert tree.calls == []
+    assert not (tree.root / ".cache").exists()
+
+
+def test_with_json_the_error_is_also_one_line_of_json(tree: Tree) -> None:
+    done = tree.run("spark-submit.sh", 'tr"ain', "--json")
+    assert done.returncode == 64
+    assert json.loads(done.stdout) == {
+        "job": 'tr"ain',
+        "status": "failed",
+        "error": {
+            "code": "E_USAGE",
+            "what": 'there is no job "tr"ain"; did you mean "train"?',
+            "where": "first argument of ./spark-submit.sh",
+            "next": "name one of: build_features, ingest, train",
+        },
+    }
+    assert done.stdout.count("\n") == 1
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_help_lists_the_jobs_and_needs_no_set_up(tree: Tree) -> None:
+    done = tree.run("spark-submit.sh", "--help")
+    assert (done.returncode, done.stderr, tree.calls) == (0, "", [])
+    assert "  build_features   The job build_features.\n" in done.stdout
+    assert "Environments (--env): local." in done.stdout
+
+
+# ----------------------------------------------------------------------------------------------------------- Java
+
+
+def test_without_java_the_error_names_what_to_install(tree: Tree) -> None:
+    shutil.rmtree(tree.root / "jvm")
+    done = tree.run("spark-submit.sh", "train", JAVA_HOME="")
+    assert (done.returncode, done.stdout, tree.calls) == (69, "", [])
+    what, where, following = three_lines(done.stderr)
+    assert what == "E_JAVA no Java 17 or 21 was found, and only Debian and Ubuntu packages can be installed from here"
+    assert str(tree.root / "jvm") in where
+    assert "openjdk-17" in following
+
+
+def test_java_is_not_installed_where_that_is_forbidden(tree: Tree) -> None:
+    shutil.rmtree(tree.root / "jvm")
+    write(tree.root / "bin/apt-get", '#!/bin/sh\necho "apt-get $*" >>"$CALLS"\n', 0o755)
+    done = tree.run("spark-submit.sh", "train", TIDEMILL_NO_INSTALL="1")
+    assert done.returncode == 69
+    assert three_lines(done.stderr)[0].endswith("TIDEMILL_NO_INSTALL forbids installing it")
+    assert tree.calls == []
+
+
+def test_java_is_installed_from_debian_where_that_is_allowed(tree: Tree) -> None:
+    (tree.root / "jvm").rename(tree.root / "package")
+    apt_get = """#!/bin/sh
+        echo "apt-get $*" >>"$CALLS"
+        case $* in *openjdk-21*) cp -r "$TREE/package" "$TREE/jvm" ;; *openjdk-17*) exit 100 ;; esac
+    """
+    write(tree.root / "bin/apt-get", apt_get, 0o755)
+    write(tree.root / "bin/sudo", '#!/bin/sh\nshift\ncase $1 in true) ;; *) exec "$@" ;; esac\n', 0o755)
+    done = tree.run("spark-submit.sh", "train")
+    assert done.returncode == 0, done.stderr
+    options = "install -y --no-install-recommends -o DPkg::Lock::Timeout=300"
+    assert [call for call in tree.calls if call.startswith("apt-get")] == [
+        "apt-get update",
+        f"apt-get {options} openjdk-17-jre-headless",
+        "apt-get update",
+        f"apt-get {options} openjdk-21-jre-headless",
+    ]
+
+
+def test_a_newer_or_incomplete_java_does_not_win(tree: Tree) -> None:
+    newest = tree.java("java-25", "25.0.1")
+    tree.java("a-java-21", "21.0.2")
+    tree.java("java-17-cut-down", "17.0.9", modules="java.base")
+    (tree.root / "bin/java").symlink_to(newest / "bin/java")
+    done = tree.run("spark-submit.sh", "train", JAVA_HOME=str(newest))
+    assert variables(done.stdout)["JAVA_HOME"] == str(tree.root / "jvm/java-17")
+    chosen = tree.run("spark-submit.sh", "train", JAVA_HOME=str(tree.root / "jvm/a-java-21"))
+    assert variables(chosen.stdout)["JAVA_HOME"] == str(tree.root / "jvm/a-java-21")
+    shutil.rmtree(tree.root / "jvm/java-17")
+    second = tree.run("spark-submit.sh", "train", JAVA_HOME=str(newest))
+    assert variables(second.stdout)["JAVA_HOME"] == str(tree.root / "jvm/a-java-21")
+
+
+def test_the_console_command_does_without_java(tree: Tree) -> None:
+    shutil.rmtree(tree.root / "jvm")
+    done = tree.run("tidemill", "runs", "--limit", "3")
+    assert done.returncode == 0, done.stderr
+    assert tree.calls[-1] == "tidemill runs --limit 3"
+    assert not any(call.startswith("java") for call in tree.calls)
+
+
+# --------------------------------------------------------------------------------------------------------- Python
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.14"])
+def test_an_unsuitable_python_is_refused(tree: Tree, version: str) -> None:
+    chosen = write(tree.root / "other/python", PYTHON, 0o755)
+    write(tree.root / "other/version", version)
+    done = tree.run("spark-submit.sh", "train", TIDEMILL_PYTHON=str(chosen))
+    assert done.returncode == 78
+    what, where, _ = three_lines(done.stderr)
+    assert what == f"E_PYTHON Python 3.11, 3.12 or 3.13 is needed, and TIDEMILL_PYTHON is {version}"
+    assert where == str(chosen)
+
+
+def test_without_python_the_error_says_so(tree: Tree) -> None:
+    (tree.root / "bin/python3.11").unlink()
+    done = tree.run("spark-submit.sh", "train", TIDEMILL_NO_INSTALL="1")
+    assert done.returncode == 78
+    assert three_lines(done.stderr)[0].startswith("E_PYTHON no Python 3.11, 3.12 or 3.13 was found")
+
+
+def test_an_environment_with_another_python_is_left_alone(tree: Tree) -> None:
+    write(tree.root / ".venv/bin/python", PYTHON, 0o755)
+    write(tree.root / ".venv/bin/version", "3.10")
+    done = tree.run("spark-submit.sh", "train")
+    assert done.returncode == 78
+    assert three_lines(done.stderr)[0].startswith("E_PYTHON the virtual environment has Python 3.10")
+    assert (tree.root / ".venv/bin/version").exists()
+
+
+# ----------------------------------------------------------------------------------------------- set-up and its stamp
+
+
+def installs(tree: Tree) -> list[str]:
+    return [call.split("--progress-bar off ")[1].split("/")[0] for call in tree.calls if " install " in call]
+
+
+EVERYTHING = [
+    "--require-hashes -r ",
+    "--require-hashes --no-build-isolation -r ",
+    "--no-index --no-build-isolation -e ",
+]
+
+
+def test_the_second_start_does_nothing_but_start(tree: Tree) -> None:
+    first = tree.run("spark-submit.sh", "train", "--as-of", "2011-01-01", "a b")
+    assert first.returncode == 0, first.stderr
+    assert installs(tree) == EVERYTHING
+    assert "tidemill: set-up complete" in first.stderr
+    tree.forget_calls()
+    second = tree.run("spark-submit.sh", "train", "--as-of", "2011-01-01", "a b")
+    assert (second.returncode, second.stderr) == (0, "")
+    assert tree.calls == [f"-P {tree.root}/jobs/train.py --as-of 2011-01-01 a b"]
+
+
+def test_whatever_is_installed_is_part_of_the_stamp(tree: Tree) -> None:
+    def set_up_again() -> bool:
+        tree.forget_calls()
+        assert tree.run("spark-submit.sh", "train").returncode == 0
+        return installs(tree) == EVERYTHING
+
+    project = tree.root / "pyproject.toml"
+    assert set_up_again()
+    assert not set_up_again()
+    write(project, project.read_text() + "# for some linter\n")
+    assert not set_up_again()
+    write(project, project.read_text().replace('version = "1"', 'version = "2"'))
+    assert set_up_again()
+    write(tree.root / "requirements.lock", "six==1.18.0 \\\n    --hash=sha256:03\n")
+    assert set_up_again()
+    (tree.root / ".venv/.tidemill-base").unlink()
+    assert set_up_again()
+    write(tree.root / ".venv/.tidemill-base", "something else\n")
+    assert set_up_again()
+    assert not set_up_again()
+
+
+def test_an_environment_made_by_hand_is_completed(tree: Tree) -> None:
+    subprocess.run(
+        [tree.root / "bin/python3.11", "-I", "-m", "venv", tree.root / ".venv"], env=tree.environment(), check=True
+    )
+    write(tree.root / ".venv/mine", "")
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    assert installs(tree) == EVERYTHING
+    assert (tree.root / ".venv/mine").exists()
+
+
+@pytest.mark.parametrize("state", ["unfinished", "no pip", "moved", "broken"])
+def test_an_unusable_environment_is_made_anew(tree: Tree, state: str) -> None:
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    environment = tree.root / ".venv"
+    write(environment / "old", "")
+    if state == "moved":
+        environment.rename(tree.root / "elsewhere")
+        tree.variables["TIDEMILL_VENV"] = str(tree.root / "elsewhere")
+        environment = tree.root / "elsewhere"
+    elif state == "broken":
+        (environment / "bin/python").unlink()
+        (environment / "bin/python").symlink_to("/no/such/python")
+    else:
+        (environment / ".tidemill-base").unlink()
+        write(environment / ".tidemill-unfinished" if state == "unfinished" else tree.root / "no-pip", "")
+    done = tree.run("spark-submit.sh", "train")
+    assert done.returncode == 0, done.stderr
+    assert not (environment / "old").exists()
+    assert sorted(path.name for path in environment.glob(".tidemill*")) == [".tidemill-base"]
+
+
+def test_a_folder_that_is_no_environment_is_never_deleted(tree: Tree) -> None:
+    write(tree.root / "photos/one.jpg", "")
+    done = tree.run("spark-submit.sh", "train", TIDEMILL_VENV=str(tree.root / "photos"))
+    assert done.returncode == 78
+    assert three_lines(done.stderr)[0] == "E_VENV this folder is not a virtual environment"
+    assert (tree.root / "photos/one.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "code"),
+    [
+        ("OSError: [Errno 28] No space left on device", 74, "E_DISK"),
+        ("OSError: [Errno 13] Permission denied: 'x'", 74, "E_PERMISSION"),
+        ("Temporary failure in name resolution", 69, "E_NETWORK"),
+        ("THESE PACKAGES DO NOT MATCH THE HASHES", 69, "E_INTEGRITY"),
+        ("something new", 69, "E_SETUP"),
+    ],
+)
+def test_a_failed_installation_says_why_and_the_next_call_repairs_it(
+    tree: Tree, says: str, status: int, code: str
+) -> None:
+    write(tree.root / "pip-says", f"case $* in *-isolation*) echo {shlex.quote(says)} >&2; exit 1 ;; esac\n")
+    failed = tree.run("spark-submit.sh", "train")
+    assert (failed.returncode, failed.stdout) == (status, "")
+    assert three_lines(failed.stderr)[0].startswith(f"{code} the Python packages cannot be installed")
+    assert not (tree.root / ".venv/.tidemill-base").exists()
+    # A package whose copying stopped half-way has no list of files yet: pip must not take it for installed.
+    packages = tree.root / ".venv/lib/python3.11/site-packages"
+    write(packages / "half-1.dist-info/METADATA", "Name: half\n")
+    write(packages / "whole-1.dist-info/RECORD", "whole.py,,\n")
+    (tree.root / "pip-says").unlink()
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    assert sorted(path.name for path in packages.glob("*.dist-info")) == ["whole-1.dist-info"]
+
+
+def test_two_set_ups_at_once_are_one(tree: Tree) -> None:
+    write(tree.root / "pip-says", "sleep 0.3\n")
+    both = [tree.start("spark-submit.sh", "train"), tree.start("spark-submit.sh", "ingest")]
+    said = [process.communicate(timeout=30)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert installs(tree) == EVERYTHING
+    assert sum("another set-up is running; waiting for it" in text for text in said) == 1
+
+
+def test_a_signal_ends_the_set_up_at_once_and_leaves_no_stamp(tree: Tree) -> None:
+    write(tree.root / "pip-says", 'echo $$ >"$TREE/pip-process"; exec sleep 60\n')
+    process = tree.start("spark-submit.sh", "train")
+    marker = tree.root / "pip-process"
+    deadline = time.monotonic() + 20
+    while not (marker.exists() and marker.read_text().strip()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(marker.read_text()), 0)
+    assert not (tree.root / ".venv/.tidemill-base").exists()
+
+
+# ----------------------------------------------------------------------------------------------------------- JARs
+
+
+def test_the_jars_are_fetched_once_and_checked(tree: Tree) -> None:
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    (folder,) = (tree.root / ".cache/jars").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["io.delta_delta-spark_4.2_2.13-4.4.0.jar", "second.jar"]
+    assert not (tree.root / ".cache/ivy").exists()
+    assert sum(call.startswith("java") for call in tree.calls) == 1
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    assert sum(call.startswith("java") for call in tree.calls) == 1
+
+
+def test_a_jar_with_another_content_is_refused(tree: Tree) -> None:
+    write(tree.root / "second.jar", "tampered\n")
+    done = tree.run("spark-submit.sh", "train")
+    assert done.returncode == 69
+    assert three_lines(done.stderr)[0] == "E_INTEGRITY a JAR is not the locked one"
+    assert [path.name for path in (tree.root / ".cache/jars").iterdir()] == [".new"]
+
+
+def test_a_folder_of_jars_replaces_fetching_them(tree: Tree) -> None:
+    wrong = tree.run("spark-submit.sh", "train", TIDEMILL_JARS=str(tree.root / "jobs"))
+    assert wrong.returncode == 78
+    assert three_lines(wrong.stderr)[0].startswith("E_JARS no Delta JAR in the folder")
+    write(tree.root / "given/delta-spark_4.2_2.13-4.4.0.jar", "")
+    done = tree.run("spark-submit.sh", "train", TIDEMILL_JARS=str(tree.root / "given"))
+    assert done.returncode == 0, done.stderr
+    assert not any(call.startswith("java") for call in tree.calls)
+    assert f"{tree.root}/given/*" in shlex.split(variables(done.stdout)["PYSPARK_SUBMIT_ARGS"])
+
+
+# ---------------------------------------------------------------------------------------------------- environment
+
+
+def test_a_job_gets_the_same_environment_whoever_starts_it(tree: Tree) -> None:
+    done = tree.run(
+        "spark-submit.sh",
+        "train",
+        PYTHONDONTWRITEBYTECODE="1",
+        PYTHONOPTIMIZE="2",
+        PYTHONPATH="/theirs",
+        LC_ALL="de_DE.UTF-8",
+        TZ="Asia/Tokyo",
+        MLFLOW_ALLOW_PICKLE_DESERIALIZATION="true",
+        SPARK_HOME="/other/spark",
+        SSL_CERT_FILE="/etc/company.pem",
+    )
+    got = variables(done.stdout)
+    root = tree.root
+    expected = {
+        "SPARK_HOME": f"{root}/.venv/lib/python3.11/site-packages/pyspark",
+        "JAVA_HOME": f"{root}/jvm/java-17",
+        "PYSPARK_PYTHON": f"{root}/.venv/bin/python",
+        "PYSPARK_DRIVER_PYTHON": f"{root}/.venv/bin/python",
+        "PYTHONPATH": f"{root}/lib:{root}:/theirs",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "FEAST_USAGE": "False",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SSL_CERT_FILE": "/etc/company.pem",
+    }
+    assert {name: got.get(name) for name in expected} == expected
+    assert not {"PYTHONDONTWRITEBYTECODE", "PYTHONOPTIMIZE"} & set(got)
+    (jars,) = (root / ".cache/jars").iterdir()
+    log = f'"-Dlog4j2.configurationFile={root}/conf/log4j2.properties"'
+    assert shlex.split(got["PYSPARK_SUBMIT_ARGS"]) == [
+        "--properties-file",
+        f"{root}/conf/spark/local.conf",
+        "--conf",
+        f"spark.driver.extraJavaOptions={log} -Dtidemill.log.level=WARN",
+        "--driver-class-path",
+        f"{jars}/*",
+        "--conf",
+        f"spark.sql.warehouse.dir={root}/.cache/warehouse",
+        "pyspark-shell",
+    ]
+
+
+def test_on_a_cluster_the_jars_travel_with_the_job(tree: Tree) -> None:
+    write(tree.root / "conf/spark/cluster.conf", "spark.master  spark://head:7077\n")
+    done = tree.run("spark-submit.sh", "train", "--env", "cluster", TIDEMILL_VERBOSE="1")
+    got = variables(done.stdout)
+    words = shlex.split(got["PYSPARK_SUBMIT_ARGS"])
+    (jars,) = (tree.root / ".cache/jars").iterdir()
+    assert words[1] == f"{tree.root}/conf/spark/cluster.conf"
+    assert words[words.index("--jars") + 1] == f"{jars}/io.delta_delta-spark_4.2_2.13-4.4.0.jar,{jars}/second.jar"
+    assert "--driver-class-path" not in words
+    assert any("-Dtidemill.log.level=INFO" in word for word in words)
+    assert "SPARK_LOCAL_IP" not in got
+
+
+def test_the_jvm_says_nothing_on_standard_output_and_one_notice_less(tree: Tree) -> None:
+    script = (
+        "source conf/spark/spark-env.sh\n"
+        "echo 'WARNING: Using incubator modules: jdk.incubator.vector' >&2\n"
+        "echo 'WARNING: something else' >&2\n"
+        "echo printed\n"
+        "exit 7\n"
+    )
+
+    def run(**changed: str) -> subprocess.CompletedProcess[str]:
+        environment = tree.environment(SPARK_CONF_DIR="x", **changed)
+        return subprocess.run(
+            ["bash", "-c", script],
+            cwd=tree.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    quiet, loud = run(), run(TIDEMILL_VERBOSE="1")
+    assert (quiet.returncode, quiet.stdout) == (7, "")
+    assert sorted(quiet.stderr.splitlines()) == ["WARNING: something else", "printed"]
+    assert "WARNING: Using incubator modules: jdk.incubator.vector" in loud.stderr
+
+
+# --------------------------------------------------------------------------------------------------------- test.sh
+
+
+def checks(tree: Tree) -> list[str]:
+    wanted = re.compile(r"(ruff|mypy|lint-imports)\b|-P -m pytest")
+    return [re.sub(r"--junit-xml=\S+", "--junit-xml=X", call).rstrip() for call in tree.calls if wanted.match(call)]
+
+
+def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
+    done = tree.run("test.sh")
+    assert done.returncode == 0, done.stderr
+    assert any("requirements-dev.lock" in call for call in tree.calls)
+    linters = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
+    assert checks(tree) == [*linters, "-P -m pytest -m not soak and not cluster"]
+    tree.forget_calls()
+    write(tree.root / "mypy-fails", "")
+    failed = tree.run("test.sh")
+    assert (failed.returncode, failed.stderr) == (1, "failed before any test ran: mypy\n")
+    assert checks(tree) == linters
+    tree.forget_calls()
+    assert tree.run("test.sh", "tests/core", "-k", "time").returncode == 0
+    assert checks(tree) == ["-P -m pytest -m not soak and not cluster tests/core -k time"]
+
+
+def test_behind_a_switch_a_skip_is_a_failure(tree: Tree) -> None:
+    write(tree.root / "junit.xml", '<testcase><skipped type="pytest.xfail"/></testcase>')
+    assert tree.run("test.sh", "--soak", "-x").returncode == 0
+    assert checks(tree) == ["-P -m pytest -m soak --junit-xml=X -x"]
+    write(tree.root / "junit.xml", '<testcase><skipped type="pytest.skip" message="no broker"/></testcase>')
+    done = tree.run("test.sh", "--soak")
+    assert (done.returncode, done.stderr) == (1, "failed: a test behind --soak was skipped\n")
+
+
+def test_the_tests_environment_serves_the_jobs_too(tree: Tree) -> None:
+    assert tree.run("test.sh", "-k", "x").returncode == 0
+    tree.forget_calls()
+    assert tree.run("spark-submit.sh", "train").stderr == ""
+    assert installs(tree) == []
+
+
+# ------------------------------------------------------------------------------------------------------- lock files
+
+
+def pins(name: str) -> set[str]:
+    return {line.rstrip(" \\") for line in (REPO / name).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_file_has_hashes_and_no_address(name: str) -> None:
+    text = (REPO / name).read_text()
+    assert re.findall(r"://|--index|--extra-index|--find-links|--trusted-host|(?<=[\s=])/\S+", text) == []
+    assert all("==" in pin for pin in pins(name))
+    entries = re.split(r"\n(?=[A-Za-z0-9])", text)[1:]
+    assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_the_tests_lock_file_holds_the_base() -> None:
+    assert pins("requirements.lock") - pins("requirements-dev.lock") == set()
+    names = {pin.split("==")[0] for pin in pins("requirements.lock")}
+    assert {"pyspark", "hatchling", "editables", "setuptools", "wheel"} <= names
+
+
+def test_the_jars_come_from_one_unnamed_place_and_fit_the_package() -> None:
+    settings = re.sub(r"<!--.*?-->", "", (REPO / "conf/ivysettings.xml").read_text(), flags=re.DOTALL)
+    assert re.findall(r"<ibiblio [^>]*>", settings) == ['<ibiblio name="central" m2compatible="true"/>']
+    assert "://" not in settings + (REPO / "jars.lock").read_text() + (REPO / "conf/ivy.xml").read_text()
+    assert "delta-spark==4.4.0" in pins("requirements.lock")
+    assert 'name="delta-spark_4.2_2.13" rev="4.4.0"' in (REPO / "conf/ivy.xml").read_text()
+    assert "  io.delta_delta-spark_4.2_2.13-4.4.0.jar\n" in (REPO / "jars.lock").read_text()
