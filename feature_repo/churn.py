@@ -137,8 +137,8 @@ CHURN = UseCase(
     task="binary",
     models=(
         LogisticRegression(grid={"regParam": (0.001, 0.01)}),
-        RandomForest(numTrees=40, maxDepth=8, minInstancesPerNode=10),
-        GradientBoosting(maxIter=30, maxDepth=4, stepSize=0.15, subsamplingRate=0.8, minInstancesPerNode=20),
+        RandomForest(numTrees=20, maxDepth=7, minInstancesPerNode=10),
+        GradientBoosting(maxIter=15, maxDepth=4, stepSize=0.25, subsamplingRate=0.8, minInstancesPerNode=20),
         XGBoost(
             n_estimators=150,
             learning_rate=0.07,

@@ -415,10 +415,14 @@ archive_file() { # the archive that suits this Java, these JARs and this place
     "$({ printf '%s\n' "$SETUP_VERSION" "$venv" "$jars" "$JAVA_HOME" && cat "$JAVA_HOME/release"; } 2>/dev/null | digest | cut -c1-16)"
 }
 
-setup_archive() {
-  local archive new=$cache/jvm/.new.jsa
+archive_ready() { # sets archive; one that is older than pyspark's JARs would be ignored by Java
   archive=$(archive_file)
-  if [[ -f $archive || -n ${SPARK_CONF_DIR:-} || $repo == *[[:space:]]* ]]; then return 0; fi
+  [[ $archive -nt $(spark_home)/jars ]]
+}
+
+setup_archive() {
+  local new=$cache/jvm/.new.jsa
+  if archive_ready || ! own_conf_dir; then return 0; fi
   say "rehearsing the start of Spark"
   rm -rf "$cache/jvm" "$cache/tmp"
   mkdir -p "$cache/jvm" "$cache/tmp" || return 0
@@ -488,10 +492,14 @@ known_environments() {
   printf '%s' "$names"
 }
 
+own_conf_dir() { # a cluster's administrator may set another one; and Spark's scripts trip over a blank in its name
+  [[ ${SPARK_CONF_DIR:-$repo/conf/spark} == "$repo/conf/spark" && $repo != *[[:space:]]* ]]
+}
+
 # The JVM has to know its memory, options and class path before it starts: they travel in PYSPARK_SUBMIT_ARGS, which pyspark
 # hands to Spark's own spark-submit when the first session is made.
 set_environment() { # ENVIRONMENT [JVM_OPTION...]
-  local conf=$repo/conf/spark/$1.conf key value master="" level=WARN options archive
+  local conf=$repo/conf/spark/$1.conf key value master="" level=WARN options
   while read -r key value || [[ -n $key ]]; do
     if [[ $key == spark.master ]]; then master=$value; fi
   done <"$conf"
@@ -512,11 +520,11 @@ set_environment() { # ENVIRONMENT [JVM_OPTION...]
 
   if [[ ${TIDEMILL_VERBOSE:-} == 1 ]]; then level=INFO; fi
   options="\"-Dlog4j2.configurationFile=$repo/conf/log4j2.properties\" -Dtidemill.log.level=$level"
-  if [[ -z ${SPARK_CONF_DIR:-} && $repo != *[[:space:]]* ]]; then # Spark's scripts trip over a blank there
+  if own_conf_dir; then
     export SPARK_CONF_DIR=$repo/conf/spark # spark-env.sh lies there
     if [[ -n $java && $master == "local["* ]]; then
-      archive=$(archive_file)
-      if [[ -f $archive ]]; then options+=" \"-XX:SharedArchiveFile=$archive\" -Xlog:disable -Xlog:all=error:stderr"; fi
+      # Java's own messages about the archive are for its developers.
+      if archive_ready; then options+=" \"-XX:SharedArchiveFile=$archive\" -Xlog:disable -Xlog:all=error:stderr"; fi
     fi
   fi
   shift

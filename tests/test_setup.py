@@ -582,7 +582,7 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert done.returncode == 0, done.stderr
     assert any("requirements-dev.lock" in call for call in tree.calls)
     linters = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-    assert checks(tree) == [*linters, "-P -m pytest -m not soak and not cluster"]
+    assert checks(tree) == [*linters, "-P -m pytest -m not soak"]
     tree.forget_calls()
     write(tree.root / "mypy-fails", "")
     failed = tree.run("test.sh")
@@ -590,7 +590,7 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert checks(tree) == linters
     tree.forget_calls()
     assert tree.run("test.sh", "tests/core", "-k", "time").returncode == 0
-    assert checks(tree) == ["-P -m pytest -m not soak and not cluster tests/core -k time"]
+    assert checks(tree) == ["-P -m pytest -m not soak tests/core -k time"]
 
 
 def test_behind_a_switch_a_skip_is_a_failure(tree: Tree) -> None:

@@ -10,8 +10,10 @@ import pytest
 from conftest import Shop
 from pyspark.sql import SparkSession
 from tidemill.core.errors import TidemillError
+from tidemill.core.failpoints import Crashed, armed
+from tidemill.data.commit import Batch
 from tidemill.data.contract import Contract, read_contract
-from tidemill.data.landing import MALFORMED, LandedFile, landed_files, read_landed
+from tidemill.data.landing import MALFORMED, LandedFile, build_malformed, count_lines, landed_files, read_landed
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import GOLD, Table, bronze_table, quarantine_table
 from tidemill.models.use_case import load_use_case
@@ -128,6 +130,17 @@ def test_parquet_is_read_as_text_with_its_place(spark: SparkSession, tmp_path: P
     ]
 
 
+def test_malformed_lines_are_found_whatever_else_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    contract = contract_of(tmp_path)
+    land(tmp_path, "a.csv", "Who,Pages Seen\nx,1\nbroken\ny,2\na,b,c\n")
+    frame = read_landed(spark, contract, landed_files(str(tmp_path / "landing"), contract))
+    malformed = build_malformed(frame, Batch("b1", {}))
+    found = sorted((r["position"], r["raw"], r["reasons"]) for r in malformed.toLocalIterator())
+    assert found == [(2, "broken", ["STRUCTURE"]), (4, "a,b,c", ["STRUCTURE"])]
+    assert next(frame.agg(*count_lines()).toLocalIterator()).asDict() == {"read": 4, "malformed": 2}
+    assert frame.where(f"{MALFORMED} is null").count() == 2
+
+
 @pytest.mark.parametrize(
     ("header", "what", "hint"),
     [
@@ -209,3 +222,30 @@ def test_nothing_delivered_is_no_input(shop: Shop) -> None:
     code, summary = shop.run("ingest")
     assert (code, summary["error"]["code"]) == (66, "E_NO_FILES")
     assert GOLD not in str(summary)
+
+
+@pytest.mark.parametrize("column", ["customer", "ordered_at"])
+def test_a_contract_must_require_what_places_a_row(shop: Shop, column: str) -> None:
+    contract = shop.repo / "contracts" / "shop" / "orders.yaml"
+    lines = contract.read_text("utf-8").splitlines(keepends=True)
+    lax = [line.replace(", required: true", "") if f"name: {column}," in line else line for line in lines]
+    contract.write_text("".join(lax), encoding="utf-8")
+    shop.deliver("one.csv", HEADER + "a,2024-01-01,5.00\n,2024-01-01,5.00\na,,5.00\n")
+    code, summary = shop.run("ingest")
+    assert (code, summary["error"]["code"]) == (78, "E_CONTRACT")
+    assert repr(column) in summary["error"]["what"]
+
+
+def test_what_was_quarantined_before_a_crash_is_not_there_twice(shop: Shop) -> None:
+    shop.deliver("one.csv", HEADER + "a,2024-01-01,5.00\nbroken\na,2024-01-01,x\n")
+    for place, job in (("ingest.between_tables", "ingest"), ("refine.between_tables", "refine")):
+        with armed(place), pytest.raises(Crashed):
+            shop.run(job)
+        if job == "ingest":
+            assert shop.run("refine")[1]["counts"] == {"read": 0, "accepted": 0, "quarantined": 0, "duplicates": 0}
+            assert shop.run("ingest")[0] == 0
+    shop.deliver("two.csv", HEADER + "b,2024-01-01,5.00\nb,2024-01-01,y\n")  # more arrives before the next run
+    code, summary = shop.run("ingest refine")
+    assert (code, summary["counts"]) == (0, {"read": 5, "accepted": 2, "quarantined": 3, "duplicates": 0})
+    held = sorted((r["source_file"], r["position"]) for r in read_arrow(shop.lake, tables(shop)[1]).to_pylist())
+    assert held == [("one.csv", 2), ("one.csv", 3), ("two.csv", 2)]

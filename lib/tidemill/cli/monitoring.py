@@ -17,7 +17,7 @@ from tidemill.data.balance import add_balances, end_to_end
 from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.read import read, read_arrow
 from tidemill.data.schema import delta_schema
-from tidemill.data.tables import bronze_table, quarantine_table
+from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import Baseline
 from tidemill.models.scoring import build_scoring_rows
 from tidemill.models.tables import gate_scores_table, training_sets_table
@@ -183,8 +183,8 @@ def next_steps(context: Context) -> tuple[str, ...]:
 def _balance(context: Context) -> dict[str, int]:
     found = []
     for source in context.use_case.sources:
-        bronze = ledger.entries(context.root, bronze_table(source, context.contract(source)).label)
-        found.append(end_to_end(bronze, ledger.entries(context.root, context.silver(source).label)))
+        landed = ledger.entries(context.root, quarantine_table(source).label)
+        found.append(end_to_end(landed, ledger.entries(context.root, context.silver(source).label)))
     return add_balances(found)
 
 

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
 
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.data.schema import arrow_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 FORMATS = ("csv", "parquet")
@@ -150,7 +153,9 @@ def read_contract(folder: Path, relative: str) -> Contract:
             "freshness": timedelta(**{_UNITS[str(fresh.unit)]: float(str(fresh.value))}) if fresh else None,
             "stale": stale,
         }
-    except (OSError, ValueError, KeyError) as error:
+        _different(c.name for c in body["columns"])
+        _different(c.physical for c in body["columns"] if c.physical is not None)
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise TidemillError(
             "E_CONTRACT",
             f"the contract cannot be used: {error}",
@@ -164,6 +169,13 @@ def read_contract(folder: Path, relative: str) -> Contract:
 def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"{field} {value!r} is not known; {nearest(value, known)}")
+
+
+def _different(names: Iterable[str]) -> None:
+    found = list(names)
+    for name in found:
+        if found.count(name) > 1:
+            raise ValueError(f"two columns are named {name!r}")
 
 
 def _some(items: list[Any] | None, what: str) -> None:
@@ -189,6 +201,7 @@ def _column(found: SchemaProperty) -> Column:
         raise ValueError(f"column {found.name}: the type {logical!r} is not known; {nearest(logical, _TYPES)}")
     if found.physicalName is None and found.transformLogic is None:
         raise ValueError(f"column {found.name}: it has neither a physicalName nor a transformLogic")
+    arrow_type(found.physicalType or _TYPES[logical])  # refuses what no table here holds
     share = next((q.mustBeLessOrEqualTo for q in found.quality or () if q.metric == "nullValues"), None)
     return Column(
         name=str(found.name),

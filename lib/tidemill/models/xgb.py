@@ -13,7 +13,14 @@ from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 if TYPE_CHECKING:
     from pyspark.ml import Estimator
 
-_FIXED = {"features_col": "features", "label_col": "label", "num_workers": 1, "tree_method": "hist", "verbosity": 0}
+_FIXED = {
+    "features_col": "features",
+    "label_col": "label",
+    "num_workers": 1,
+    "tree_method": "hist",
+    "verbosity": 0,
+    "verbose": False,
+}
 
 logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
 
