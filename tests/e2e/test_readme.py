@@ -9,13 +9,15 @@ import subprocess
 import time
 import urllib.request
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from tidemill.cli.job import HOME
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMANDS = [
     "./spark-submit.sh pipeline",
@@ -143,7 +145,7 @@ def _answer(address: str, seconds: float) -> str:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
+            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own page, over http
                 return str(answer.read().decode("utf-8"))
         except OSError:
             if time.monotonic() > deadline:

@@ -79,9 +79,10 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         code = error.exit_code
         _failed(summary, error, folder, as_json=as_json)
     except SystemExit as stop:
-        code = Exit(int(stop.code or 0)) if isinstance(stop.code, int) else Exit.BUG
-        if code != Exit.OK:
-            _failed(summary, _stopped(), folder, as_json=as_json)
+        if not stop.code:  # --help has said all there is to say
+            return int(Exit.OK)
+        code = Exit.TERMINATED
+        _failed(summary, _stopped(), folder, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last frame: nothing may leave without its three lines
         explained = _explain(error, folder)
         code = explained.exit_code
