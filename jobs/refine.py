@@ -57,6 +57,19 @@ def _refine(context: Context, source: Source) -> bool:
     todo = landed if context.rebuild else [b for b in landed if b not in refined]
     if not todo:
         return False
+    # What a former run rejected but did not bring to silver is finished first, as the same batch.
+    begun = [e.inputs["bronze"] for e in ledger.entries(lake.root, quarantine.label) if "bronze" in e.inputs]
+    parts = [] if context.rebuild else [p for p in begun if set(p) <= set(todo)]
+    rest = [b for b in todo if not any(b in p for p in parts)]
+    for part in (*parts, rest):
+        if part:
+            _refine_batches(context, source, part)
+    return True
+
+
+def _refine_batches(context: Context, source: Source, todo: list[str]) -> None:
+    lake, contract = context.lake, context.contract(source)
+    bronze, silver, quarantine = bronze_table(source, contract), context.silver(source), quarantine_table(source)
     context.progress.say(f"{source.name}: checking {len(todo)} batch(es)")
     inputs = {"bronze": todo, "contract": contract.digest, **context.again}
     rows = read(context.spark, lake, bronze).where(F.col("batch_id").isin(todo))
@@ -91,7 +104,6 @@ def _refine(context: Context, source: Source) -> bool:
         kept = written.entry.rows
         balance = {"read": total, "accepted": kept, "quarantined": bad, "duplicates": int(seen.get["valid"]) - kept}
         check_balance(balance, kept, silver.label)
-    return True
 
 
 if __name__ == "__main__":

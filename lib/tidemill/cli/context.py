@@ -79,7 +79,17 @@ class Context:
     def contract(self, source: Source) -> Contract:
         """The source's contract, read once."""
         if source.name not in self.contracts:
-            self.contracts[source.name] = read_contract(self.repo, source.contract)
+            found = read_contract(self.repo, source.contract)
+            for name in (source.entity.key, source.event_time, source.known_time):
+                if name is not None and not found.column(name).required:
+                    raise TidemillError(
+                        "E_CONTRACT",
+                        f"the column {name!r} places a row and may not be null, but is not required",
+                        where=str(self.repo / "contracts" / source.contract),
+                        next_step="add required: true to the column",
+                        exit_code=Exit.CONFIGURATION,
+                    )
+            self.contracts[source.name] = found
         return self.contracts[source.name]
 
     def silver(self, source: Source) -> Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
 
@@ -30,6 +30,13 @@ class Layout(_Section):
 
     buckets: Annotated[int, Field(gt=0, le=4096)]
     period: Literal["all", "month"]
+
+    @field_validator("buckets")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value & (value - 1):
+            raise ValueError("it is not a power of two")
+        return value
 
 
 class SourcePlace(_Section):
@@ -132,6 +139,14 @@ def _read(path: Path) -> dict[str, Any]:
             next_step="make it a readable YAML file",
             exit_code=Exit.CONFIGURATION,
         ) from error
+    if found is not None and not isinstance(found, dict):
+        raise TidemillError(
+            "E_CONFIG",
+            f"the configuration is a {type(found).__name__}, not keys with values",
+            where=str(path),
+            next_step="write it as conf/base.yaml is written",
+            exit_code=Exit.CONFIGURATION,
+        )
     return found or {}
 
 
@@ -153,7 +168,16 @@ def _parse_override(text: str) -> dict[str, Any]:
             next_step="write for instance --set generate.accounts=20000",
             exit_code=Exit.USAGE,
         )
-    parsed: Any = yaml.safe_load(value)
+    try:
+        parsed: Any = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise TidemillError(
+            "E_SET",
+            f"{value!r} is no value that YAML can read",
+            where=f"--set {text}",
+            next_step="write for instance --set generate.accounts=20000",
+            exit_code=Exit.USAGE,
+        ) from None
     for part in reversed(key.split(".")):
         parsed = {part: parsed}
     return dict(parsed)
@@ -161,9 +185,9 @@ def _parse_override(text: str) -> dict[str, Any]:
 
 def _explain(error: ValidationError, overrides: tuple[str, ...], folder: Path) -> TidemillError:
     """Says of the first fault whether a `--set` or a file made it, and which key was probably meant."""
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
-    given = next((text for text in overrides if text.partition("=")[0] in {key, key.rpartition(".")[0]}), None)
+    given = next((text for text in overrides if f"{key}.".startswith(f"{text.partition('=')[0]}.")), None)
     if first["type"] == "extra_forbidden":
         what = f"there is no configuration key {key!r}"
         next_step = nearest(key, _known_keys(Config))

@@ -40,7 +40,8 @@ def parse_time(text: str, option: str = "--as-of") -> datetime:
     """
     try:
         value = datetime.fromisoformat(text)
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise TidemillError(
             "E_TIME",
             f"{text!r} is not a time",
@@ -48,7 +49,6 @@ def parse_time(text: str, option: str = "--as-of") -> datetime:
             next_step="write an ISO 8601 date or time, such as 2011-11-01 or 2011-11-01T06:00:00Z",
             exit_code=Exit.USAGE,
         ) from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def format_time(value: datetime) -> str:
