@@ -12,7 +12,7 @@ from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, check_balance, end_to_end
-from tidemill.data.commit import Slice, commit, derived_batch
+from tidemill.data.commit import commit, derived_batch
 from tidemill.data.landing import settled
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read, version_of
@@ -30,6 +30,7 @@ from tidemill.data.refine import (
 )
 from tidemill.data.slices import FIRST_KNOWN
 from tidemill.data.tables import bronze_table, quarantine_table
+from tidemill.data.write import Slice
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context

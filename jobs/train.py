@@ -11,8 +11,9 @@ from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
 from tidemill.core.time import format_time
-from tidemill.data.commit import Batch, commit
+from tidemill.data.commit import commit
 from tidemill.data.read import read
+from tidemill.data.write import Batch
 from tidemill.models.card import CARD, DECLARATION, build_card
 from tidemill.models.checks import check_labels
 from tidemill.models.registry import CHALLENGER, Registry

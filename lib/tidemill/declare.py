@@ -2,22 +2,8 @@
 
 from tidemill.core.time import Grid, days, hours
 from tidemill.data.sources import Entity, Source
-from tidemill.features.specs import (
-    ActiveWithin,
-    Aggregate,
-    AnyEventIn,
-    Calendar,
-    Difference,
-    FeatureView,
-    Label,
-    Log1p,
-    NoEventIn,
-    Ratio,
-    Recency,
-    StateIs,
-    Tenure,
-    ValueAt,
-)
+from tidemill.features.declarations import Aggregate, Calendar, Difference, Log1p, Ratio, Recency, Tenure
+from tidemill.features.specs import ActiveWithin, AnyEventIn, FeatureView, Label, NoEventIn, StateIs, ValueAt
 from tidemill.models.specs import (
     GradientBoosting,
     LinearRegression,

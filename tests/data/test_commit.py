@@ -13,10 +13,11 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.core.lease import lease
 from tidemill.data import ledger
-from tidemill.data.commit import Batch, Slice, commit, derived_batch, ledgered, recover
+from tidemill.data.commit import commit, derived_batch, ledgered, recover
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read, read_arrow, rows_of, version_of
 from tidemill.data.tables import Lake, Table
+from tidemill.data.write import Batch, Slice
 
 HOME = Path(__file__).resolve().parents[2]
 PLACES = sorted(set(re.findall(r'failpoint\(\s*"([^"]+)"', (HOME / "lib/tidemill/data/commit.py").read_text("utf-8"))))

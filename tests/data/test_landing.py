@@ -11,11 +11,11 @@ from conftest import Shop
 from pyspark.sql import SparkSession
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
-from tidemill.data.commit import Batch
 from tidemill.data.contract import Contract, read_contract
 from tidemill.data.landing import MALFORMED, LandedFile, build_malformed, count_lines, landed_files, read_landed
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import GOLD, Table, bronze_table, quarantine_table
+from tidemill.data.write import Batch
 from tidemill.models.use_case import load_use_case
 
 TEXT = """\

@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 from tidemill.core.config import Layout
-from tidemill.data.commit import Batch, commit
+from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
 from tidemill.data.tables import Lake, Table
 from tidemill.data.watermark import first_event, watermark
+from tidemill.data.write import Batch
 from tidemill.declare import Entity, Source, days, hours
 
 MICRO = timedelta(microseconds=1)

@@ -10,10 +10,11 @@ from pyspark.sql import SparkSession
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.core.time import to_micros
 from tidemill.data import ledger
-from tidemill.data.commit import Batch, Slice, commit
+from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
 from tidemill.data.read import read, read_arrow
 from tidemill.data.tables import Lake, Table
+from tidemill.data.write import Batch, Slice
 from tidemill.declare import ActiveWithin, Aggregate, AnyEventIn, Entity, FeatureView, Label, Recency, Source, days
 from tidemill.features.gold import Builder, commit_labels, commit_view, read_labels, read_view, view_batches
 from tidemill.features.tables import labels_table, view_table

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
 import sys
 import time
-import traceback
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidemill import __version__
 from tidemill.cli.arguments import parse_arguments
 from tidemill.cli.context import Context
+from tidemill.cli.failures import end_on_signal, explain, stopped
 from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balance
 from tidemill.cli.screen import show
 from tidemill.cli.tables import table_versions
@@ -26,7 +25,7 @@ from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.core.progress import Progress
-from tidemill.core.runs import RECORD, SUMMARY, TRACEBACK, new_run_id, run_folder, summaries, write_json, write_text
+from tidemill.core.runs import RECORD, SUMMARY, new_run_id, run_folder, summaries, write_json
 from tidemill.core.time import format_time, parse_time
 from tidemill.data.tables import Lake
 from tidemill.models.use_case import load_use_case
@@ -58,7 +57,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
     Returns:
         The exit code. Errors are said in three lines on standard error, and in the JSON object where one is asked for.
     """
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, end_on_signal)
     as_json = "--json" in argv
     summary: dict[str, Any] = {"job": name, "status": FAILED}
     started = time.monotonic()
@@ -77,16 +76,16 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         code = Exit.OK
     except TidemillError as error:
         code = error.exit_code
-        _failed(summary, error, folder, as_json=as_json)
+        _failed(summary, error, folder)
     except SystemExit as stop:
         if not stop.code:  # --help has said all there is to say
             return int(Exit.OK)
         code = Exit.TERMINATED
-        _failed(summary, _stopped(), folder, as_json=as_json)
+        _failed(summary, stopped(), folder)
     except Exception as error:  # noqa: BLE001 - the last frame: nothing may leave without its three lines
-        explained = _explain(error, folder)
+        explained = explain(error, folder)
         code = explained.exit_code
-        _failed(summary, explained, folder, as_json=as_json)
+        _failed(summary, explained, folder)
     summary["seconds"] = round(time.monotonic() - started, 3)
     if folder is not None and code == Exit.OK:
         _finish(folder, summary)
@@ -243,59 +242,8 @@ def _published(summary: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in kept.items() if v not in ({}, None)}
 
 
-def _failed(summary: dict[str, Any], error: TidemillError, folder: Path | None, *, as_json: bool) -> None:
+def _failed(summary: dict[str, Any], error: TidemillError, folder: Path | None) -> None:
     summary |= {"status": FAILED, "error": error.as_json()}
     print(error.lines(), file=sys.stderr)
     if folder is not None and folder.exists():
         write_json(folder / SUMMARY, summary)
-    if not as_json:
-        sys.stdout.flush()
-
-
-def _explain(error: Exception, folder: Path | None) -> TidemillError:
-    """Turns an unforeseen error into its three lines; the traceback goes to the run folder."""
-    text = str(error)
-    where = "before the run had a folder"
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    if full or "No space left on device" in text:
-        return TidemillError(
-            "E_DISK_FULL",
-            "no space is left on the device",
-            where=str(folder.parent.parent) if folder else where,
-            next_step="free space and run the same command again: it goes on where it stopped",
-            exit_code=Exit.IO,
-        )
-    if isinstance(error, PermissionError) or "Permission denied" in text:
-        return TidemillError(
-            "E_PERMISSION",
-            text.splitlines()[0],
-            where=str(getattr(error, "filename", None) or folder or where),
-            next_step="give the user who runs this the right to read and write there",
-            exit_code=Exit.IO,
-        )
-    if folder is not None:
-        write_text(folder / TRACEBACK, "".join(traceback.format_exception(error)))
-        where = str(folder / TRACEBACK)
-    else:
-        traceback.print_exception(error)
-    return TidemillError(
-        "E_BUG",
-        f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"[:300],
-        where=where,
-        next_step="run the same command again; if it comes back, report it with that file",
-        exit_code=Exit.BUG,
-    )
-
-
-def _terminated(_signal: int, _frame: Any) -> NoReturn:
-    raise SystemExit(int(Exit.TERMINATED))
-
-
-def _stopped() -> TidemillError:
-    return TidemillError(
-        "E_TERMINATED",
-        "the run was asked to stop",
-        where="signal SIGTERM",
-        next_step="run the same command again: it goes on where it stopped",
-        exit_code=Exit.TERMINATED,
-    )

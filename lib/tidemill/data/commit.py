@@ -12,56 +12,28 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake import DeltaTable
 
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.data import ledger
-from tidemill.data.schema import delta_schema
-from tidemill.data.tables import BUCKETS_PROPERTY, DECLARATION_PROPERTY, PERIOD_PROPERTY, Lake, Table
+from tidemill.data.write import METADATA, Batch, Slice, create, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
-_METADATA = "userMetadata"
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What is committed, by what it was made from.
-
-    Args:
-        batch_id: its identity; the same identity is committed once.
-        inputs: what it was made from, as JSON values; the same identity with other inputs is an error.
-        cause: `new`, `late`, `rebuild` or `compact`.
-    """
-
-    batch_id: str
-    inputs: dict[str, Any]
-    cause: str = "new"
-
-    @property
-    def digest(self) -> str:
-        """The digest of the inputs."""
-        return digest_of(self.inputs)
+    from tidemill.data.tables import Lake, Table
 
 
 def derived_batch(table: Table, inputs: dict[str, Any], cause: str = "new") -> Batch:
     """A batch made from other batches: its identity is the digest of the table, the slice and those batches."""
     return Batch(digest_of([table.label, table.declaration, inputs])[:32], inputs, cause)
-
-
-@dataclass(frozen=True)
-class Slice:
-    """The rows that a commit replaces: a predicate over the table's columns, in Delta's SQL."""
-
-    predicate: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +93,7 @@ def commit(
     """
     path = lake.path(table)
     with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
-        _create(lake, table)
+        create(lake, table)
         recover(lake, table)
         entry = ledgered(lake, table, batch)
         if entry is not None:
@@ -140,7 +112,7 @@ def commit(
         )
         before = DeltaTable(str(path)).version()
         try:
-            _write(path, table, batch, rows, metadata, replace)
+            write_rows(path, table, batch, rows, metadata, replace)
         except Exception:
             # The write may have been made although its answer was lost: the log decides.
             if not _commits(path, before):
@@ -175,7 +147,7 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
         if version <= undone:
             continue
         try:
-            metadata = json.loads(info[_METADATA])
+            metadata = json.loads(info[METADATA])
             entry = ledger.Entry(
                 table=table.label,
                 version=version,
@@ -196,63 +168,6 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
         failpoint("commit.after_ledger", table.label)
         added.append(entry)
     return added
-
-
-def _create(lake: Lake, table: Table) -> None:
-    path = str(lake.path(table))
-    if not DeltaTable.is_deltatable(path):
-        properties = {DECLARATION_PROPERTY: table.declaration}
-        if table.entity is not None and lake.layout is not None:
-            properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
-        DeltaTable.create(
-            path,
-            schema=Schema.from_arrow(delta_schema(table.columns)),
-            partition_by=list(table.partitions),
-            configuration=properties,
-            name=table.name,
-            raise_if_key_not_exists=False,
-        )
-        failpoint("commit.created", table.label)
-        return
-    made = DeltaTable(path).metadata().configuration.get(DECLARATION_PROPERTY, "")
-    if made != table.declaration:
-        raise TidemillError(
-            "E_DECLARATION",
-            "the table holds rows made under another declaration",
-            where=f"{table.label} at {path}",
-            next_step="give the changed declaration a new version, so that both can be told apart",
-            exit_code=Exit.DATA,
-        )
-
-
-def _write(
-    path: Path, table: Table, batch: Batch, rows: DataFrame | pa.Table, metadata: str, replace: Slice | None
-) -> None:
-    if isinstance(rows, pa.Table):
-        if replace is not None:
-            raise ValueError("rows are replaced by Spark only")
-        write_deltalake(
-            str(path),
-            rows.select(list(table.names)).cast(delta_schema(table.columns)),
-            mode="append",
-            commit_properties=CommitProperties(custom_metadata={_METADATA: metadata}),
-        )
-        return
-    # A table whose rows were not made under one declaration may gain columns with a later one.
-    writer = (
-        rows.select(*[f"`{name}`" for name in table.names])
-        .write.format("delta")
-        .option("txnAppId", f"tidemill:{table.label}:{batch.batch_id}")
-        .option("txnVersion", "1")
-        .option(_METADATA, metadata)
-        .option("mergeSchema", "false" if table.declaration else "true")
-        .mode("append" if replace is None else "overwrite")
-    )
-    if replace is not None:
-        writer = writer.option("replaceWhere", replace.predicate)
-        if batch.cause == "compact":
-            writer = writer.option("dataChange", "false")
-    writer.save(str(path))
 
 
 def _commits(path: Path, after: int) -> list[tuple[int, dict[str, Any]]]:

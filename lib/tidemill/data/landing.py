@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from tidemill.core.digest import digest_of, digest_of_file
 from tidemill.core.errors import Exit, TidemillError, nearest
-from tidemill.data.commit import Batch
+from tidemill.data.write import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,8 +13,9 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
-from tidemill.data.commit import Batch, Slice, commit
+from tidemill.data.commit import commit
 from tidemill.data.read import read, version_of
+from tidemill.data.write import Batch, Slice
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

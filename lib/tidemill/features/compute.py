@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from tidemill.features.pairs import AS_OF, ORDER, event_order, with_past_as_ofs
-from tidemill.features.specs import (
+from tidemill.features.declarations import (
     Aggregate,
     Calendar,
     Difference,
@@ -22,6 +21,7 @@ from tidemill.features.specs import (
     Tenure,
     aggregate_kind,
 )
+from tidemill.features.pairs import AS_OF, ORDER, event_order, with_past_as_ofs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from tidemill.features.specs import Declaration, FeatureView
+    from tidemill.features.declarations import Declaration
+    from tidemill.features.specs import FeatureView
 
 _SECONDS_A_DAY = 86_400_000_000
 

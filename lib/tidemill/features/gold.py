@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from tidemill.data import ledger
-from tidemill.data.commit import Slice, commit, derived_batch
+from tidemill.data.commit import commit, derived_batch
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read
 from tidemill.data.slices import Built, built, missing, slice_inputs, times_predicate, wanted
+from tidemill.data.write import Slice
 from tidemill.features.compute import build_view
 from tidemill.features.labels import build_labels, build_population
 from tidemill.features.pairs import AS_OF, with_validity

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import Column, DataFrame
 
-    from tidemill.features.specs import Feature
+    from tidemill.features.declarations import Feature
 
 Stages = Callable[[dict[str, Any], int], list[Any]]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.core.config import Train
-    from tidemill.features.specs import Feature
+    from tidemill.features.declarations import Feature
     from tidemill.models.baseline import Baseline
     from tidemill.models.splits import Fold, Plan
     from tidemill.models.use_case import UseCase

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from tidemill.core.time import Grid
     from tidemill.data.sources import Entity, Source
-    from tidemill.features.specs import Feature, FeatureView, Label
+    from tidemill.features.declarations import Feature
+    from tidemill.features.specs import FeatureView, Label
 
 NOT_USE_CASES = ("definitions",)
 DEFAULT_TIMES = ("newest", "newest_matured")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from tidemill.features.specs import Feature
+    from tidemill.features.declarations import Feature
 
 NUMBER, CATEGORY = "number", "category"
 _VALUES = 20
