@@ -20,7 +20,8 @@ from tidemill.data.tables import Lake, Table
 from tidemill.data.write import Batch, Slice
 
 HOME = Path(__file__).resolve().parents[2]
-PLACES = sorted(set(re.findall(r'failpoint\(\s*"([^"]+)"', (HOME / "lib/tidemill/data/commit.py").read_text("utf-8"))))
+SOURCES = "".join((HOME / "lib/tidemill/data" / name).read_text("utf-8") for name in ("commit.py", "write.py"))
+PLACES = sorted(set(re.findall(r'failpoint\(\s*"([^"]+)"', SOURCES)))
 THINGS = Table("gold", "things", (("name", "string"), ("size", "bigint")))
 ONE = Batch("one", {"files": {"a.csv": "11"}})
 TWO = Batch("two", {"files": {"b.csv": "22"}})
