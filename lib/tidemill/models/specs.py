@@ -92,3 +92,14 @@ class Splits:
     folds: int = 3
     fold_size: int = 1
     history: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("gate", "folds", "fold_size"):
+            if getattr(self, name) < 1:
+                raise TidemillError(
+                    "E_SPLITS",
+                    f"{name} is {getattr(self, name)}, and at least 1 is needed",
+                    where=f"Splits({name}={getattr(self, name)})",
+                    next_step="declare at least one gate time and one fold of one time",
+                    exit_code=Exit.CONFIGURATION,
+                )

@@ -79,11 +79,14 @@ def plan_splits(times: Sequence[datetime], splits: Splits, matures_after: timede
         if train:
             folds.append(Fold(train, evaluate))
     if not gate_train or not folds:
+        soonest = format_time(_first_enough(splits, matures_after, grid))
+        capped = splits.history is not None and len(times) >= splits.history
+        later = f"raise the history of {splits.history} times" if capped else f"choose an as-of time from {soonest} on"
         raise TidemillError(
             "E_NO_SPLIT",
             f"{len(times)} as-of time(s) have mature labels, too few for an embargoed fold and gate",
             where="matured as-of times: " + (", ".join(format_time(t) for t in times) or "none"),
-            next_step=f"choose an as-of time from {format_time(_first_enough(splits, matures_after, grid))} on",
+            next_step=later,
             exit_code=Exit.NO_INPUT,
         )
     return Plan(tuple(folds), gate_train, gate, tuple(times))
