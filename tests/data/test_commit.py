@@ -190,13 +190,13 @@ def test_rows_that_do_not_belong_into_the_replaced_slice_are_refused(lake: Lake,
 def test_a_lost_answer_is_settled_by_the_log(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     from tidemill.data import commit as module
 
-    write = module._write
+    write = module.write_rows
 
     def loses_the_answer(*args: object) -> None:
         write(*args)  # type: ignore[arg-type]
         raise OSError("connection reset")
 
-    monkeypatch.setattr(module, "_write", loses_the_answer)
+    monkeypatch.setattr(module, "write_rows", loses_the_answer)
     done = commit(lake, THINGS, ONE, rows(("a", 1)))
     assert done.written
     assert [e.batch_id for e in ledger.entries(lake.root)] == ["one"]
@@ -209,7 +209,7 @@ def test_a_failed_write_stays_an_error(lake: Lake, monkeypatch: pytest.MonkeyPat
     def fails(*_: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(module, "_write", fails)
+    monkeypatch.setattr(module, "write_rows", fails)
     with pytest.raises(OSError, match="no route"):
         commit(lake, THINGS, ONE, rows(("a", 1)))
     assert ledger.entries(lake.root) == []
@@ -220,7 +220,7 @@ def test_a_failed_write_stays_an_error(lake: Lake, monkeypatch: pytest.MonkeyPat
 def test_a_write_that_leaves_no_commit_is_a_bug(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     from tidemill.data import commit as module
 
-    monkeypatch.setattr(module, "_write", lambda *_: None)
+    monkeypatch.setattr(module, "write_rows", lambda *_: None)
     with pytest.raises(TidemillError) as caught:
         commit(lake, THINGS, ONE, rows(("a", 1)))
     assert (caught.value.code, caught.value.exit_code) == ("E_COMMIT_LOST", 70)
