@@ -49,7 +49,7 @@ SUPPORT = Source(
     key=("ticket_id",),
 )
 INVOICES = Source(
-    "invoices",
+    "account_invoices",
     contract="churn/invoices.yaml",
     entity=ACCOUNT,
     event_time="invoiced_at",

@@ -235,9 +235,9 @@ def test_a_table_keeps_its_declaration(lake: Lake) -> None:
     assert held(lake, made) == [("a", 1)]
 
 
-def test_a_table_without_a_declaration_may_gain_a_column(lake: Lake, spark: SparkSession) -> None:
+def test_a_table_that_evolves_may_gain_a_column(lake: Lake, spark: SparkSession) -> None:
     commit(lake, THINGS, ONE, rows(("a", 1)))
-    wider = changed(THINGS, columns=(*THINGS.columns, ("weight", "double")))
+    wider = changed(THINGS, columns=(*THINGS.columns, ("weight", "double")), evolves=True)
     commit(lake, wider, TWO, spark.sql("select 'b' as name, cast(2 as bigint) as size, 0.5d as weight"))
     found = sorted(read_arrow(lake, wider).to_pylist(), key=lambda row: row["name"])
     assert [row["weight"] for row in found] == [None, 0.5]

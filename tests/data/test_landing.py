@@ -249,3 +249,14 @@ def test_what_was_quarantined_before_a_crash_is_not_there_twice(shop: Shop) -> N
     assert (code, summary["counts"]) == (0, {"read": 5, "accepted": 2, "quarantined": 3, "duplicates": 0})
     held = sorted((r["source_file"], r["position"]) for r in read_arrow(shop.lake, tables(shop)[1]).to_pylist())
     assert held == [("one.csv", 2), ("one.csv", 3), ("two.csv", 2)]
+
+
+def test_another_source_of_the_same_name_is_refused(shop: Shop) -> None:
+    shop.deliver("one.csv", HEADER + "a,2024-01-01,5.00\n")
+    assert shop.run("ingest")[0] == 0
+    contracts, file = shop.repo / "contracts" / "shop", shop.repo / "shop.py"
+    (contracts / "others.yaml").write_text((contracts / "orders.yaml").read_text("utf-8"), encoding="utf-8")
+    file.write_text(file.read_text("utf-8").replace("shop/orders.yaml", "shop/others.yaml"), encoding="utf-8")
+    shop.deliver("two.csv", HEADER + "b,2024-01-01,5.00\n")
+    code, summary = shop.run("ingest")
+    assert (code, summary["error"]["code"]) == (65, "E_DECLARATION")

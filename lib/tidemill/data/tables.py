@@ -51,7 +51,9 @@ class Table:
         sort: the order of rows inside each file.
         entity: the column whose bucket a row lies in, or None for a table without buckets.
         time: the column whose period a row lies in, or None.
-        declaration: digest of what makes this version of the table; data made under another is refused.
+        declaration: what makes this version of the table; rows made under another are refused. Tables of a source
+            carry its contract's place, so that two sources of one name cannot share them.
+        evolves: whether a later batch may bring new columns.
     """
 
     layer: str
@@ -62,6 +64,7 @@ class Table:
     entity: str | None = None
     time: str | None = None
     declaration: str = ""
+    evolves: bool = False
 
     @property
     def label(self) -> str:
@@ -82,6 +85,8 @@ def bronze_table(source: Source, contract: Contract) -> Table:
         source.name,
         (*landed, ("source_file", "string"), ("position", "bigint"), ("batch_id", "string")),
         partitions=("batch_id",),
+        declaration=source.contract,
+        evolves=True,
     )
 
 
@@ -111,6 +116,8 @@ def silver_table(source: Source, contract: Contract) -> Table:
         sort=(source.entity.key, "event_time", "row_id"),
         entity=source.entity.key,
         time="event_time",
+        declaration=source.contract,
+        evolves=True,
     )
 
 
@@ -130,4 +137,5 @@ def quarantine_table(source: Source) -> Table:
             ("batch_id", "string"),
         ),
         partitions=("batch_id",),
+        declaration=source.contract,
     )

@@ -72,7 +72,7 @@ def create(lake: Lake, table: Table) -> None:
             "E_DECLARATION",
             "the table holds rows made under another declaration",
             where=f"{table.label} at {path}",
-            next_step="give the changed declaration a new version, so that both can be told apart",
+            next_step="give the changed view a new version, or one of two sources of that name another name",
             exit_code=Exit.DATA,
         )
 
@@ -91,14 +91,13 @@ def write_rows(
             commit_properties=CommitProperties(custom_metadata={METADATA: metadata}),
         )
         return
-    # A table whose rows were not made under one declaration may gain columns with a later one.
     writer = (
         rows.select(*[f"`{name}`" for name in table.names])
         .write.format("delta")
         .option("txnAppId", f"tidemill:{table.label}:{batch.batch_id}")
         .option("txnVersion", "1")
         .option(METADATA, metadata)
-        .option("mergeSchema", "false" if table.declaration else "true")
+        .option("mergeSchema", str(table.evolves).lower())
         .mode("append" if replace is None else "overwrite")
     )
     if replace is not None:

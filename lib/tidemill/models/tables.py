@@ -50,6 +50,7 @@ def training_sets_table(use_case: UseCase) -> Table:
         ),
         partitions=("training_set_id",),
         sort=("event_timestamp", use_case.entity.key),
+        evolves=True,  # a use case that gains a view gains columns; its older training sets stay as they are
     )
 
 
