@@ -39,8 +39,8 @@ def run(context: Context) -> Result:
     registry = Registry(context.root)
     version = registry.version_of(use_case.name, identity)
     if version is not None:
-        if registry.alias(use_case.name, CHALLENGER) is None:
-            registry.set_alias(use_case.name, CHALLENGER, version.version)
+        for parent in registry.unfinished(version):  # something ended that training after it had registered
+            _finish(registry, parent, version, registry.document(version, CARD))
         return Result(SKIPPED, model=_model(version), facts={"training_set_id": identity})
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
@@ -66,8 +66,7 @@ def run(context: Context) -> Result:
     tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
     version = registry.register(use_case.name, uri, run_id, identity, tags)
     failpoint("train.registered")
-    registry.set_alias(use_case.name, CHALLENGER, version.version)
-    registry.finish(parent, {f"gate_{use_case.metric}": card["gate_value"]})
+    _finish(registry, parent, version, card)
     facts = {
         "candidates": len(found.candidates),
         "families": len(found.finalists),
@@ -88,6 +87,12 @@ def _log(
         runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
     best = [runs[f.candidate.name] for f in found.finalists]
     return [(r, registry.log_model(r, f.model, documents)) for r, f in zip(best, found.finalists, strict=True)]
+
+
+def _finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:
+    """The last steps of a training; its parent run ends last, so that a run still going means they are not done."""
+    registry.set_alias(version.name, CHALLENGER, version.version)
+    registry.finish(parent, {f"gate_{card['metric']}": card["gate_value"]})
 
 
 def _metrics(card: dict[str, Any]) -> dict[str, Any]:

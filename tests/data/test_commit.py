@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace as changed
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,7 +18,7 @@ from tidemill.data.commit import commit, derived_batch, ledgered, recover
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read, read_arrow, rows_of, version_of
 from tidemill.data.tables import Lake, Table
-from tidemill.data.write import Batch, Slice
+from tidemill.data.write import Batch, Slice, write_rows
 
 HOME = Path(__file__).resolve().parents[2]
 SOURCES = "".join((HOME / "lib/tidemill/data" / name).read_text("utf-8") for name in ("commit.py", "write.py"))
@@ -188,15 +189,11 @@ def test_rows_that_do_not_belong_into_the_replaced_slice_are_refused(lake: Lake,
 
 
 def test_a_lost_answer_is_settled_by_the_log(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tidemill.data import commit as module
-
-    write = module.write_rows
-
-    def loses_the_answer(*args: object) -> None:
-        write(*args)  # type: ignore[arg-type]
+    def loses_the_answer(*args: Any) -> None:
+        write_rows(*args)
         raise OSError("connection reset")
 
-    monkeypatch.setattr(module, "write_rows", loses_the_answer)
+    monkeypatch.setattr("tidemill.data.commit.write_rows", loses_the_answer)
     done = commit(lake, THINGS, ONE, rows(("a", 1)))
     assert done.written
     assert [e.batch_id for e in ledger.entries(lake.root)] == ["one"]
@@ -204,12 +201,10 @@ def test_a_lost_answer_is_settled_by_the_log(lake: Lake, monkeypatch: pytest.Mon
 
 
 def test_a_failed_write_stays_an_error(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tidemill.data import commit as module
-
     def fails(*_: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(module, "write_rows", fails)
+    monkeypatch.setattr("tidemill.data.commit.write_rows", fails)
     with pytest.raises(OSError, match="no route"):
         commit(lake, THINGS, ONE, rows(("a", 1)))
     assert ledger.entries(lake.root) == []
@@ -218,9 +213,7 @@ def test_a_failed_write_stays_an_error(lake: Lake, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_write_that_leaves_no_commit_is_a_bug(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tidemill.data import commit as module
-
-    monkeypatch.setattr(module, "write_rows", lambda *_: None)
+    monkeypatch.setattr("tidemill.data.commit.write_rows", lambda *_: None)
     with pytest.raises(TidemillError) as caught:
         commit(lake, THINGS, ONE, rows(("a", 1)))
     assert (caught.value.code, caught.value.exit_code) == ("E_COMMIT_LOST", 70)

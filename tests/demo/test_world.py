@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+from sklearn.metrics import roc_auc_score
 from tidemill.demo.behaviour import CALL, DAY, LOGIN, PERIOD
 from tidemill.demo.tables import TABLES, landed_tables
 from tidemill.demo.truth import probability_counts

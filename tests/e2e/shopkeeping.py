@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+import sqlite3
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
+from tidemill.cli.job import HOME
 from tidemill.data import ledger
-from tidemill.models.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +51,26 @@ def as_csv(rows: Iterable[tuple[str, datetime, str]]) -> str:
     return "Customer,At,Amount\n" + "".join(f"{c},{at:%Y-%m-%d %H:%M:%S},{amount}\n" for c, at, amount in rows)
 
 
+def delivery() -> str:
+    """Good rows, one of the wrong type, and one line that does not split into columns."""
+    return as_csv(orders()) + "c001,not a time,1.00\n" + "c002,2024-01-05 00:00:00,1.00,too many\n"
+
+
+def job_of(name: str) -> str:
+    """The job that passes a place; those of the commit primitive are passed by every job, by ingest first."""
+    place, _, at = name.partition(":")
+    prefix = place.partition(".")[0]
+    return at if prefix == "job" else "ingest" if prefix == "commit" else prefix
+
+
+def failpoints() -> list[str]:
+    """Every place that the code names; a job's end once for each job."""
+    sources = [*(HOME / "lib" / "tidemill").rglob("*.py"), *(HOME / "jobs").glob("*.py")]
+    found = {name for path in sources for name in re.findall(r'failpoint\("([a-z_.]+)"', path.read_text("utf-8"))}
+    found.discard("job.done")
+    return sorted(found | {f"job.done:{job}" for job in ALL_JOBS.split()})
+
+
 def contents(root: Path, *labels: str) -> dict[str, list[str]]:
     """The rows of the ledgered tables, as sorted texts without what may differ between equal runs."""
     versions = {e.table: e.version for e in ledger.entries(root)}
@@ -64,14 +87,21 @@ def versions(root: Path) -> dict[str, int]:
     return {e.table: e.version for e in ledger.entries(root)}
 
 
-def registered(root: Path) -> list[str]:
-    """The registered versions of the shop's model, and the statuses of its runs."""
-    registry = Registry(root)
-    found = registry._client.search_model_versions("name = 'shop'")
-    experiment = registry._client.get_experiment_by_name("shop")
-    runs = registry._client.search_runs([experiment.experiment_id]) if experiment else []
-    unfinished = [r.info.status for r in runs if r.info.status == "RUNNING"]
-    return [*sorted(v.version for v in found), *unfinished, f"champion {registry.alias('shop', 'champion')}"]
+def recorded(root: Path) -> list[str]:
+    """What MLflow's database says: model versions, aliases, and runs that were never ended."""
+    path = root / "mlflow" / "mlflow.db"
+    if not path.exists():
+        return []
+    # Read by itself: through MLflow this process would keep the database open, whatever becomes of its folder.
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        versions = database.execute("select name, version from model_versions order by name, version")
+        aliases = database.execute("select name, alias, version from registered_model_aliases order by name, alias")
+        running = database.execute("select run_uuid from runs where status = 'RUNNING'")
+        return [
+            *(f"{name} {version}" for name, version in versions),
+            *(f"{name} {alias} is {version}" for name, alias, version in aliases),
+            *(f"{run} is running" for (run,) in running),
+        ]
 
 
 def _plain(value: Any) -> Any:

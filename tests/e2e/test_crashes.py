@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from conftest import CONTRACT, USE_CASE, Shop
-from shopkeeping import ALL_JOBS, AS_OF, as_csv, contents, orders, registered
-from tidemill.cli.job import HOME
+from shopkeeping import ALL_JOBS, AS_OF, contents, delivery, failpoints, job_of, recorded
 from tidemill.core.failpoints import Crashed, armed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-def failpoints() -> list[str]:
-    """Every place that the code names; a job's end once for each job."""
-    sources = [*(HOME / "lib" / "tidemill").rglob("*.py"), *(HOME / "jobs").glob("*.py")]
-    found = {name for path in sources for name in re.findall(r'failpoint\("([a-z_.]+)"', path.read_text("utf-8"))}
-    found.discard("job.done")
-    return sorted(found | {f"job.done:{job}" for job in ALL_JOBS.split()})
 
 
 @dataclass(frozen=True)
@@ -61,20 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, spark: object) -> World:
 
 def state(shop: Shop) -> tuple[dict[str, list[str]], list[str]]:
     """What a job leaves: the rows of every table, and the registered versions."""
-    registry = registered(shop.root) if (shop.root / "mlflow" / "mlflow.db").exists() else []
-    return contents(shop.root), registry
-
-
-def delivery() -> str:
-    """Good rows, one of the wrong type, and one line that does not split into columns."""
-    return as_csv(orders()) + "c001,not a time,1.00\n" + "c002,2024-01-05 00:00:00,1.00,too many\n"
-
-
-def job_of(name: str) -> str:
-    """The job that passes a place; those of the commit primitive are passed by every job, by ingest first."""
-    place, _, at = name.partition(":")
-    prefix = place.partition(".")[0]
-    return at if prefix == "job" else "ingest" if prefix == "commit" else prefix
+    return contents(shop.root), recorded(shop.root)
 
 
 @pytest.mark.parametrize("name", failpoints())

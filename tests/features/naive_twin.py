@@ -94,7 +94,7 @@ def _sum(values: list[Any]) -> float:
         return float(sum(values, Decimal(0)))
     if all(math.isfinite(v) for v in values):
         return math.fsum(values)
-    return sum(v for v in values if not math.isfinite(v))
+    return float(sum(v for v in values if not math.isfinite(v)))
 
 
 def _stddev(values: list[float]) -> float | None:

@@ -17,8 +17,8 @@ def test_roc_auc_is_that_of_scikit_learn(spark: SparkSession) -> None:
     rows: Rows = []
     for day in range(40):
         scores = dice.choice([[0.5], [0.1, 0.9], [n / 7 for n in range(8)], [dice.random() for _ in range(500)]])
-        label = dice.choice([lambda: 1.0, lambda: 0.0, *[lambda: float(dice.random() < 0.3)] * 6])
-        rows += [(day, label(), dice.choice(scores)) for _ in range(dice.choice([1, 2, 10, 200]))]
+        share = dice.choice([1.0, 0.0, *[0.3] * 6])  # of ones: a day of one class only has no curve
+        rows += [(day, float(dice.random() < share), dice.choice(scores)) for _ in range(dice.choice([1, 2, 10, 200]))]
     rows += [(98, float(n % 2), 0.25) for n in range(10)]  # constant
     rows += [
         (99, 1.0, float("inf")),
@@ -34,14 +34,14 @@ def test_roc_auc_is_that_of_scikit_learn(spark: SparkSession) -> None:
     ones = 0
     for day in sorted({r[0] for r in rows}):
         labels = np.array([r[1] for r in rows if r[0] == day])
-        scores = np.array([min(r[2], 1e305) for r in rows if r[0] == day])
+        values = np.array([min(r[2], 1e305) for r in rows if r[0] == day])
         row = found.pop(day)
         assert (row["rows"], row["positive_rate"]) == (len(labels), pytest.approx(labels.mean(), abs=1e-15))
         if len(set(labels)) == 1:
             assert row["roc_auc"] is None
             ones += 1
         else:
-            assert row["roc_auc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+            assert row["roc_auc"] == pytest.approx(roc_auc_score(labels, values), abs=1e-12)
     assert found == {}
     assert ones > 3
 

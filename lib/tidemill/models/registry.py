@@ -74,11 +74,8 @@ class Registry:
                 if experiment is not None
                 else self._client.create_experiment(use_case, f"{self._artifacts}/{use_case}")
             )
-            left = self._client.search_runs(
-                [number], f"tags.`{_TRAINING_SET}` = '{training_set}' and attributes.status = 'RUNNING'"
-            )
-            for run in left:
-                self._client.set_terminated(run.info.run_id, "KILLED")
+            for run in self._running(number, training_set):
+                self._client.set_terminated(run, "KILLED")
             return str(self._client.create_run(number, tags={_TRAINING_SET: training_set, **tags}).info.run_id)
 
     def log_candidate(
@@ -117,6 +114,18 @@ class Registry:
             for key, metric in metrics.items():
                 self._client.log_metric(run, key, metric)
             self._client.set_terminated(run, "FINISHED")
+
+    def unfinished(self, version: Version) -> list[str]:
+        """The runs that the training of a version left running, because something ended it after registering."""
+        with quiet():
+            experiment = self._client.get_run(version.run_id).info.experiment_id
+            return self._running(experiment, version.tags[_TRAINING_SET])
+
+    def _running(self, experiment: str, training_set: str) -> list[str]:
+        found = self._client.search_runs(
+            [experiment], f"tags.`{_TRAINING_SET}` = '{training_set}' and attributes.status = 'RUNNING'"
+        )
+        return [str(run.info.run_id) for run in found]
 
     def register(self, name: str, uri: str, run: str, training_set: str, tags: Mapping[str, str]) -> Version:
         """Registers a logged model as the next version of a use case."""
