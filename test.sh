@@ -6,6 +6,8 @@
 set -euo pipefail
 # shellcheck source=lib/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
+# shellcheck source=lib/servers.sh
+source "$repo/lib/servers.sh"
 
 strict=""
 marks="not soak"
@@ -22,6 +24,7 @@ case ${1:-} in
 esac
 
 ensure_setup dev java
+ensure_servers
 # A test's JVM lives for minutes and computes little: compiling lightly and collecting on one thread saves a quarter of it.
 set_environment local "-XX:TieredStopAtLevel=1" "-XX:+UseSerialGC"
 cd "$repo"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# For maintainers: makes the lock files anew from pyproject.toml and conf/ivy.xml. Needs uv, a network and a finished set-up.
+# For maintainers: makes the lock files anew from pyproject.toml, conf/ivy.xml and tests/servers/kafka.xml. Needs uv, a
+# network and a finished set-up.
 # Versions that are locked stay unless pyproject.toml forbids them; ./lib/relock.sh --upgrade takes the newest.
 set -euo pipefail
 # shellcheck source=lib/setup.sh
@@ -19,10 +20,15 @@ compile requirements-dev.lock --group build --group dev --constraints requiremen
 
 find_java || fail 69 E_JAVA "no Java $JAVA_NEEDED was found" "JAVA_HOME, PATH" "$(how_to_install java)"
 : >>"$log"
-resolve_jars "$cache/jars/.lock"
-(
-  printf "# Delta's JARs, as conf/ivy.xml resolves them: SHA-256 and name. Made by ./lib/relock.sh\n"
-  cd "$cache/jars/.lock"
-  for file in *.jar; do printf '%s  %s\n' "$(digest <"$file")" "$file"; done
-) >jars.lock
-rm -rf "$cache/jars/.lock" "$cache/ivy"
+lock_jars() { # WHAT IVY_FILE LOCK_FILE
+  local new=$cache/jars/.lock
+  resolve_jars "$repo/$2" "$new" || fail_step "$1 cannot be fetched" "read the log"
+  (
+    printf '# %s, as %s resolves them: SHA-256 and name. Made by ./lib/relock.sh\n' "$1" "$2"
+    cd "$new"
+    for file in *.jar; do printf '%s  %s\n' "$(digest <"$file")" "$file"; done
+  ) >"$3"
+  rm -rf "$new" "$cache/ivy"
+}
+lock_jars "The JARs beside pyspark's" conf/ivy.xml jars.lock
+lock_jars "Kafka's JARs for the tests" tests/servers/kafka.xml tests/servers/kafka.lock

@@ -21,7 +21,7 @@ log=$cache/setup.log
 job=""    # for the JSON line of an error
 json=""   # not empty: the caller asked for --json
 child=""  # what a signal has to end first
-jars=""   # the folder with Delta's JARs
+jars=""   # the folder with the JARs that jobs need
 java=""   # the folder of the Java that was found
 
 # ---------------------------------------------------------------------------------------------- errors and signals
@@ -215,10 +215,8 @@ find_python() { # sets python and has_ensurepip
 # ---------------------------------------------------------------------------------------------------- system packages
 
 # Debian and Ubuntu, as root or with a sudo that asks nothing. Returns 1 with the reason in not_installed.
-install_packages() { # WHAT_FOR PACKAGE...
-  local what=$1 sudo=()
-  shift
-  not_installed=""
+may_install() { # sets sudo
+  sudo=() not_installed=""
   if [[ ${TIDEMILL_NO_INSTALL:-} == 1 ]]; then
     not_installed="TIDEMILL_NO_INSTALL forbids installing it"
   elif ! command -v apt-get >/dev/null; then
@@ -226,7 +224,13 @@ install_packages() { # WHAT_FOR PACKAGE...
   elif [[ $EUID -ne 0 ]]; then
     if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo=(sudo -n); else not_installed="installing it needs root"; fi
   fi
-  [[ -z $not_installed ]] || return 1
+  [[ -z $not_installed ]]
+}
+
+install_packages() { # WHAT_FOR PACKAGE...
+  local what=$1 sudo
+  shift
+  may_install || return 1
   say "installing $what ($*)"
   run ${sudo[@]+"${sudo[@]}"} apt-get update || true # an old list may do
   if ! run ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -372,29 +376,34 @@ setup_venv() { # base | dev
   [[ $1 == base ]] || stamp_text dev >"$venv/.tidemill-dev" || fail_step "the stamp cannot be written" "read the log"
 }
 
-# Delta's JARs, with the Ivy that Spark ships: its files stay inside .cache, a JAR with another digest than the locked one is
-# refused, and the folder appears under its final name only when it is whole.
 setup_jars() {
-  local new=$cache/jars/.new digest_wanted name
-  say "fetching Delta's JARs into $cache/jars"
-  resolve_jars "$new"
+  say "fetching JARs for Spark into $cache/jars"
+  fetch_jars "$repo/conf/ivy.xml" "$repo/jars.lock" "$jars" ||
+    fail_step "the JARs cannot be fetched" "read the log, or put the files of jars.lock into a folder and set TIDEMILL_JARS to it"
+}
+
+# With the Ivy that Spark ships: its files stay inside .cache, a JAR with another digest than the locked one is refused, and
+# the folder appears under its final name only when it is whole. Returns 1 where they cannot be had.
+fetch_jars() { # IVY_FILE LOCK_FILE FOLDER
+  local new digest_wanted name
+  new=$(dirname "$3")/.new
+  resolve_jars "$1" "$new" || return 1
   while read -r digest_wanted name; do
     [[ -f $new/$name ]] || fail_step "a JAR is missing after fetching: $name" "read the log"
     [[ $(digest <"$new/$name") == "$digest_wanted" ]] ||
       fail 69 E_INTEGRITY "a JAR is not the locked one" "$new/$name" "do not use it; ask who runs your package mirror"
-  done < <(grep -v '^#' "$repo/jars.lock")
-  mv "$new" "$jars" 2>>"$log" || fail_step "the JARs cannot be moved into place" "make $cache writable"
+  done < <(grep -v '^#' "$2")
+  mv "$new" "$3" 2>>"$log" || fail_step "the JARs cannot be moved into place" "make $cache writable"
   rm -rf "$cache/ivy"
 }
 
-resolve_jars() { # NEW_FOLDER
-  rm -rf "$1" "$cache/ivy"
-  mkdir -p "$1" 2>>"$log" || fail_step "no folder for the JARs" "make $cache writable"
+resolve_jars() { # IVY_FILE NEW_FOLDER
+  rm -rf "$2" "$cache/ivy"
+  mkdir -p "$2" 2>>"$log" || fail_step "no folder for the JARs" "make $cache writable"
   # user.home: Ivy and Maven settings of a person are not read, and nothing is left in their home.
   run "$JAVA_HOME/bin/java" -Duser.home="$cache/ivy" -cp "$(spark_home)/jars/*" org.apache.ivy.Main \
-    -settings "$repo/conf/ivysettings.xml" -ivy "$repo/conf/ivy.xml" -cache "$cache/ivy/cache" -types jar bundle \
-    -retrieve "$1/[organisation]_[artifact]-[revision].[ext]" ||
-    fail_step "Delta's JARs cannot be fetched" "read the log, or put the files of jars.lock into a folder and set TIDEMILL_JARS to it"
+    -settings "$repo/conf/ivysettings.xml" -ivy "$1" -cache "$cache/ivy/cache" -types jar bundle \
+    -retrieve "$2/[organisation]_[artifact]-[revision].[ext]"
 }
 
 spark_home() {

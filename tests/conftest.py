@@ -17,6 +17,8 @@ from tidemill.core.config import Layout
 from tidemill.data import ledger
 from tidemill.data.tables import Lake
 
+pytest_plugins = ["servers.fixtures"]
+
 CONTRACT = """\
 apiVersion: v3.0.2
 kind: DataContract
@@ -52,7 +54,7 @@ SHOP = UseCase(
     task="binary",
     models=(LogisticRegression(regParam=0.1, maxIter=5),),
     grid=Grid("2024-01-11", every=days(10)),
-    baseline="recency_days",
+    baseline="amount_sum_10d",  # which any model of these customers beats
     splits=Splits(gate=1, folds=1),
 )
 """

@@ -12,9 +12,14 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 REPO = Path(__file__).parents[1]
 TOOLS = """
@@ -41,6 +46,7 @@ case "$*" in
     done
     ;;
   *" install "*) if [ -e "$TREE/pip-says" ]; then . "$TREE/pip-says"; fi ;;
+  *"-m pytest"*" servers") env ;;
   *--junit-xml=*) for word; do case $word in --junit-xml=*) cp "$TREE/junit.xml" "${word#*=}" ;; esac; done ;;
   "-P - "*) exit 1 ;;
   "-P "*/jobs/*) env ;;
@@ -87,6 +93,7 @@ class Tree:
             "CALLS": str(self.root / "calls.log"),
             "TREE": str(self.root),
             "TIDEMILL_JAVA_DIRS": str(self.root / "jvm"),
+            "TIDEMILL_POSTGRES_DIRS": str(self.root / "postgres"),
             **self.variables,
             **changed,
         }
@@ -120,7 +127,8 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "it's a tree"
-    for name in ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "conf/ivy.xml", "conf/ivysettings.xml"):
+    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh")
+    for name in (*scripts, "conf/ivy.xml", "conf/ivysettings.xml", "tests/servers/kafka.xml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, root / name)
     shutil.copytree(REPO / "conf/spark", root / "conf/spark")
@@ -138,6 +146,7 @@ def tree(tmp_path: Path) -> Tree:
         f"{sha256(b'delta' + bytes([10])).hexdigest()}  io.delta_delta-spark_4.2_2.13-4.4.0.jar\n"
         f"{sha256(b'second' + bytes([10])).hexdigest()}  second.jar\n",
     )
+    write(root / "tests/servers/kafka.lock", f"{sha256(b'second' + bytes([10])).hexdigest()}  second.jar\n")
     for tool in TOOLS:
         found = shutil.which(tool)
         if found:
@@ -609,6 +618,65 @@ def test_the_tests_environment_serves_the_jobs_too(tree: Tree) -> None:
     assert installs(tree) == []
 
 
+# --------------------------------------------------------------------------------------------- servers for the tests
+
+
+def given(tree: Tree, **changed: str) -> dict[str, str]:
+    """What the tests are told about servers, with the tree's root cut off."""
+    done = tree.run("test.sh", "servers", **changed)
+    assert done.returncode == 0, done.stderr
+    wanted = re.compile(r"TIDEMILL_(NO_)?(KAFKA|POSTGRES)(?!_DIRS)")
+    return {
+        name: value.replace(f"{tree.root}/", "") for name, value in variables(done.stdout).items() if wanted.match(name)
+    }
+
+
+def test_kafka_is_fetched_once_and_for_tests_only(tree: Tree) -> None:
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    assert not (tree.root / ".cache/kafka").exists()
+    told = given(tree)
+    folder = tree.root / told["TIDEMILL_KAFKA_JARS"]
+    assert (folder / "second.jar").exists()
+    tree.forget_calls()
+    assert given(tree) == told
+    assert len(tree.calls) == 1
+
+
+def test_without_kafka_the_tests_are_told_why_and_a_false_one_is_refused(tree: Tree) -> None:
+    assert tree.run("spark-submit.sh", "train").returncode == 0
+    java = tree.root / "jvm/java-17/bin/java"
+    write(java, "#!/bin/sh\necho unknown host >&2; exit 1\n", 0o755)
+    told = given(tree, TIDEMILL_KAFKA_JARS="/stale")
+    assert "TIDEMILL_KAFKA_JARS" not in told
+    assert told["TIDEMILL_NO_KAFKA"] == "its JARs cannot be fetched, see .cache/setup.log"
+    write(java, JAVA, 0o755)
+    write(tree.root / "second.jar", "tampered\n")
+    done = tree.run("test.sh", "servers")
+    assert done.returncode == 69
+    assert three_lines(done.stderr)[0] == "E_INTEGRITY a JAR is not the locked one"
+
+
+def test_postgresql_is_installed_from_debian_where_that_is_allowed(tree: Tree) -> None:
+    nothing = "only Debian and Ubuntu packages can be installed from here"
+    assert given(tree)["TIDEMILL_NO_POSTGRES"] == nothing
+    apt_get = """#!/bin/sh
+        echo "apt-get $*" >>"$CALLS"
+        case $* in *postgresql) mkdir -p "$TREE/postgres/15/bin" && cp "$0" "$TREE/postgres/15/bin/initdb" ;; esac
+    """
+    write(tree.root / "bin/apt-get", apt_get, 0o755)
+    write(tree.root / "bin/sudo", '#!/bin/sh\nshift\ncase $1 in true) ;; *) exec "$@" ;; esac\n', 0o755)
+    forbidden = given(tree, TIDEMILL_NO_INSTALL="1")
+    assert forbidden["TIDEMILL_NO_POSTGRES"] == "TIDEMILL_NO_INSTALL forbids installing it"
+    tree.forget_calls()
+    told = given(tree)
+    assert (told["TIDEMILL_NO_POSTGRES"], told["TIDEMILL_POSTGRES_BIN"]) == ("", "postgres/15/bin")
+    options = "install -y --no-install-recommends -o DPkg::Lock::Timeout=300"
+    assert tree.calls[:2] == ["apt-get update", f"apt-get {options} postgresql"]
+    tree.forget_calls()
+    assert given(tree) == told
+    assert len(tree.calls) == 1
+
+
 # ------------------------------------------------------------------------------------------------------- lock files
 
 
@@ -634,7 +702,29 @@ def test_the_tests_lock_file_holds_the_base() -> None:
 def test_the_jars_come_from_one_unnamed_place_and_fit_the_package() -> None:
     settings = re.sub(r"<!--.*?-->", "", (REPO / "conf/ivysettings.xml").read_text(), flags=re.DOTALL)
     assert re.findall(r"<ibiblio [^>]*>", settings) == ['<ibiblio name="central" m2compatible="true"/>']
-    assert "://" not in settings + (REPO / "jars.lock").read_text() + (REPO / "conf/ivy.xml").read_text()
-    assert "delta-spark==4.4.0" in pins("requirements.lock")
+    made_from, locks = ("conf/ivy.xml", "tests/servers/kafka.xml"), ("jars.lock", "tests/servers/kafka.lock")
+    assert "://" not in settings + "".join((REPO / name).read_text() for name in (*made_from, *locks))
+    assert {"delta-spark==4.4.0", "pyspark==4.2.0"} <= pins("requirements.lock")
     assert 'name="delta-spark_4.2_2.13" rev="4.4.0"' in (REPO / "conf/ivy.xml").read_text()
-    assert "  io.delta_delta-spark_4.2_2.13-4.4.0.jar\n" in (REPO / "jars.lock").read_text()
+    assert 'name="spark-sql-kafka-0-10_2.13" rev="4.2.0"' in (REPO / "conf/ivy.xml").read_text()
+    jars = {line.split()[1] for line in (REPO / "jars.lock").read_text().splitlines()[1:]}
+    assert jars > {
+        "io.delta_delta-spark_4.2_2.13-4.4.0.jar",
+        "org.apache.kafka_kafka-clients-3.9.2.jar",
+        "org.apache.spark_spark-sql-kafka-0-10_2.13-4.2.0.jar",
+        "org.postgresql_postgresql-42.7.8.jar",
+    }
+
+
+def test_no_jar_is_in_pyspark_already() -> None:
+    def names(files: Iterable[str]) -> set[str]:
+        return {re.split(r"-[0-9]", file)[0] for file in files}
+
+    spec = find_spec("pyspark")
+    assert spec is not None
+    assert spec.origin is not None
+    brought = names(path.name for path in (Path(spec.origin).parent / "jars").glob("*.jar"))
+    locked = names(line.split("_", 1)[1] for line in (REPO / "jars.lock").read_text().splitlines()[1:])
+    assert {"spark-core_2.13", "lz4-java"} <= brought
+    assert {"kafka-clients", "commons-pool2"} <= locked
+    assert locked & brought == set()

@@ -1,0 +1,45 @@
+"""Fixtures, which `tests/conftest.py` gives to all tests: one server of each kind, started by the first that asks."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers.kafka import Kafka
+from servers.postgres import Postgres
+
+
+def needed(name: str, place: str, reason: str) -> Path:
+    """The folder with a server's programs, as `./test.sh` found it; without one the test is skipped."""
+    if not os.environ.get(place):
+        pytest.skip(f"no {name}: {os.environ.get(reason) or 'only ./test.sh looks for it'}")
+    return Path(os.environ[place])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL; tests tell their tables apart by name."""
+    programs = needed("PostgreSQL", "TIDEMILL_POSTGRES_BIN", "TIDEMILL_NO_POSTGRES")
+    # Not below pytest's own folder: only its owner may enter that, and the server may run as another user.
+    with tempfile.TemporaryDirectory(prefix="tidemill-postgres-") as folder:
+        server = Postgres(Path(folder), programs)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """A running broker; tests tell their topics apart by name, and whoever kills it restarts it."""
+    jars = needed("Kafka broker", "TIDEMILL_KAFKA_JARS", "TIDEMILL_NO_KAFKA")
+    with tempfile.TemporaryDirectory(prefix="tidemill-kafka-") as folder:
+        server = Kafka(Path(folder), jars)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
