@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tidemill.core.errors import TidemillError
-from tidemill.data.contract import read_contract
+from tidemill.data.contract_file import read_contract
 
 GOOD = """\
 apiVersion: v3.0.2
@@ -94,7 +94,7 @@ def test_a_missing_contract(tmp_path: Path) -> None:
     [
         ("format: csv", "format: cvs", "did you mean 'csv'?"),
         ("logicalType: boolean", "logicalType: bolean", "did you mean 'boolean'?"),
-        ("transformLogic: price > 10", "required: false", "neither a physicalName nor a transformLogic"),
+        ("transformLogic: price > 10", "required: false", "nothing stands under physicalName or transformLogic"),
         ("value: stop", "value: never", "stale 'never' is not known"),
         ('physicalType: "decimal(9,2)"', "physicalType: money", "money"),
         ("unit: h", "unit: fortnight", "fortnight"),

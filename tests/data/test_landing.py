@@ -11,11 +11,13 @@ from conftest import Shop
 from pyspark.sql import SparkSession
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
-from tidemill.data.contract import Contract, read_contract
-from tidemill.data.landing import MALFORMED, LandedFile, build_malformed, count_lines, landed_files, read_landed
+from tidemill.data.contract import Contract
+from tidemill.data.contract_file import read_contract
+from tidemill.data.kinds import kind_of
+from tidemill.data.kinds.kind import FILE, POSITION, REASONS, Landed
+from tidemill.data.landing import Listing, digest_files, inspect_files, list_files
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import GOLD, Table, bronze_table, quarantine_table
-from tidemill.data.write import Batch
 from tidemill.models.use_case import load_use_case
 
 TEXT = """\
@@ -34,9 +36,10 @@ schema:
 """
 
 
-def contract_of(folder: Path, *, form: str = "csv", delimiter: str = ",") -> Contract:
+def contract_of(folder: Path, *, form: str = "csv", delimiter: str = ",", by_name: bool = False) -> Contract:
     (folder / "contracts").mkdir(exist_ok=True)
-    (folder / "contracts" / "t.yaml").write_text(TEXT % (form, delimiter), encoding="utf-8")
+    order = "customProperties: [{property: columnOrder, value: by_name}]\n" if by_name else ""
+    (folder / "contracts" / "t.yaml").write_text(order + TEXT % (form, delimiter), encoding="utf-8")
     return read_contract(folder, "t.yaml")
 
 
@@ -50,17 +53,23 @@ def land(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def inspected(spark: SparkSession, contract: Contract, folder: Path) -> tuple[Landed, ...]:
+    files, unfinished = digest_files(list_files(str(folder / "landing"), contract))
+    assert unfinished == ()
+    return inspect_files(spark, kind_of(contract.format), contract, files)
+
+
 def landed(
     spark: SparkSession, contract: Contract, folder: Path
-) -> list[tuple[str, int, str | None, str | None, str | None]]:
-    """File, position, the two columns, and the malformed line."""
-    frame = read_landed(spark, contract, landed_files(str(folder / "landing"), contract))
-    names = ("source_file", "position", "Who", "Pages Seen", MALFORMED)
-    return sorted(tuple(row[name] for name in names) for row in frame.toLocalIterator())
+) -> list[tuple[str, int, str | None, str | None, list[str] | None]]:
+    """File, position, the two columns, and the reasons."""
+    frame = kind_of(contract.format).read(spark, contract, inspected(spark, contract, folder))
+    rows = [tuple(row[name] for name in (FILE, POSITION, "Who", "pages", REASONS)) for row in frame.toLocalIterator()]
+    return sorted(rows, key=lambda row: row[:2])
 
 
-def names(files: tuple[LandedFile, ...]) -> list[str]:
-    return [file.name for file in files]
+def names(listing: Listing) -> list[str]:
+    return [name for name, _ in listing.files]
 
 
 def test_files_are_found_in_folders_and_by_patterns(tmp_path: Path) -> None:
@@ -68,28 +77,30 @@ def test_files_are_found_in_folders_and_by_patterns(tmp_path: Path) -> None:
     for name in ("b.csv", "2024/a.csv", "2024/01/c.csv", ".hidden.csv", "_SUCCESS", "_tmp/d.csv", "notes.txt"):
         land(tmp_path, name, name)
     place = tmp_path / "landing"
-    assert names(landed_files(str(place), contract)) == ["2024/01/c.csv", "2024/a.csv", "b.csv", "notes.txt"]
-    assert names(landed_files(f"{place}/*.csv", contract)) == ["b.csv"]
-    assert names(landed_files(f"{place}/**/*.csv", contract)) == ["2024/01/c.csv", "2024/a.csv", "b.csv"]
-    assert names(landed_files(str(place / "b.csv"), contract)) == ["b.csv"]
-    found = landed_files(str(place / "b.csv"), contract)[0]
-    assert found.digest == hashlib.sha256(b"b.csv").hexdigest()
+    assert names(list_files(str(place), contract)) == ["2024/01/c.csv", "2024/a.csv", "b.csv", "notes.txt"]
+    assert names(list_files(f"{place}/*.csv", contract)) == ["b.csv"]
+    assert names(list_files(f"{place}/**/*.csv", contract)) == ["2024/01/c.csv", "2024/a.csv", "b.csv"]
+    assert names(list_files(str(place / "b.csv"), contract)) == ["b.csv"]
+    assert list_files(str(place), contract).ignored == (".hidden.csv", "_SUCCESS", "_tmp/d.csv")
+    files, unfinished = digest_files(list_files(str(place / "b.csv"), contract))
+    assert [(f.name, f.digest, f.size) for f in files] == [("b.csv", hashlib.sha256(b"b.csv").hexdigest(), 5)]
+    assert unfinished == ()
 
 
 @pytest.mark.parametrize("place", ["nowhere", "nowhere/*.csv", "empty"])
 def test_no_file_is_no_input(tmp_path: Path, place: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(TidemillError) as caught:
-        landed_files(str(tmp_path / place), contract_of(tmp_path))
+        list_files(str(tmp_path / place), contract_of(tmp_path))
     assert (caught.value.code, caught.value.exit_code) == ("E_NO_FILES", 66)
     assert "--set sources.visits.path=" in caught.value.next_step
 
 
 def test_rows_come_with_their_file_and_place(spark: SparkSession, tmp_path: Path) -> None:
-    contract = contract_of(tmp_path)
+    contract = contract_of(tmp_path, by_name=True)
     land(tmp_path, "a b+c%20d.csv", "Who,Pages Seen\nx,1\ny,\n")
     land(tmp_path, "deep er/é.csv.gz", 'Who,Pages Seen\n"x, ""y""", 2 \nz,3\n')
-    land(tmp_path, "turned.csv", "Pages Seen,Who\n4,w\n5,v\n")
+    land(tmp_path, "turned.csv", "Pages Seen,Who\n4,w\n5,v\n")  # as the contract allows
     land(tmp_path, "only a header.csv", "Who,Pages Seen\n")
     assert landed(spark, contract, tmp_path) == [
         ("a b+c%20d.csv", 1, "x", "1", None),
@@ -101,14 +112,15 @@ def test_rows_come_with_their_file_and_place(spark: SparkSession, tmp_path: Path
     ]
 
 
-def test_malformed_lines_keep_their_text_and_place(spark: SparkSession, tmp_path: Path) -> None:
+def test_malformed_lines_are_known_by_their_place(spark: SparkSession, tmp_path: Path) -> None:
     contract = contract_of(tmp_path, delimiter=";")
     lines = [f"n{n};{n}" for n in range(1, 3001)]
     lines[6], lines[1999], lines[2999] = "only one", "a;b;c", 'x;"open'
     land(tmp_path, "big.csv", "Who;Pages Seen\n" + "\n".join(lines) + "\n")
     rows = landed(spark, contract, tmp_path)
     assert [row[1] for row in rows] == list(range(1, 3001))
-    assert [(row[1], row[4]) for row in rows if row[4] is not None][:2] == [(7, "only one"), (2000, "a;b;c")]
+    rejected = [(7, ["COLUMN_COUNT"]), (2000, ["COLUMN_COUNT"]), (3000, ["UNCLOSED_QUOTE"])]
+    assert [(row[1], row[4]) for row in rows if row[4] is not None] == rejected
     assert [(row[1], row[2], row[3]) for row in rows if row[1] in {1, 8, 2001}] == [
         (1, "n1", "1"),
         (8, "n8", "8"),
@@ -130,34 +142,21 @@ def test_parquet_is_read_as_text_with_its_place(spark: SparkSession, tmp_path: P
     ]
 
 
-def test_malformed_lines_are_found_whatever_else_is_read(spark: SparkSession, tmp_path: Path) -> None:
-    contract = contract_of(tmp_path)
-    land(tmp_path, "a.csv", "Who,Pages Seen\nx,1\nbroken\ny,2\na,b,c\n")
-    frame = read_landed(spark, contract, landed_files(str(tmp_path / "landing"), contract))
-    malformed = build_malformed(frame, Batch("b1", {}))
-    found = sorted((r["position"], r["raw"], r["reasons"]) for r in malformed.toLocalIterator())
-    assert found == [(2, "broken", ["STRUCTURE"]), (4, "a,b,c", ["STRUCTURE"])]
-    assert next(frame.agg(*count_lines()).toLocalIterator()).asDict() == {"read": 4, "malformed": 2}
-    assert frame.where(f"{MALFORMED} is null").count() == 2
-
-
 @pytest.mark.parametrize(
-    ("header", "what", "hint"),
+    ("header", "reason"),
     [
-        ("Who,Page Seen", "the column 'Page Seen' is not in the contract 'visits'", "did you mean 'Pages Seen'?"),
-        ("Who", "the column 'Pages Seen' of the contract 'visits' is missing", "known: Who"),
-        ("", "the column 'Who' of the contract 'visits' is missing", "known: none"),
+        ("Who,Page Seen", "HEADER_MISSING_COLUMN:Pages Seen"),
+        ("Who", "HEADER_MISSING_COLUMN:Pages Seen"),
+        ("Pages Seen,Who", "HEADER_MISMATCH"),
+        ("Who,Pages Seen,More", "HEADER_EXTRA_COLUMN:More"),
     ],
 )
-def test_a_wrong_header_is_said_with_the_nearest_name(
-    spark: SparkSession, tmp_path: Path, header: str, what: str, hint: str
+def test_a_file_with_a_wrong_header_is_rejected_as_a_whole(
+    spark: SparkSession, tmp_path: Path, header: str, reason: str
 ) -> None:
-    land(tmp_path, "a.csv", f"{header}\nx,1\n" if header else "")
-    with pytest.raises(TidemillError) as caught:
-        landed(spark, contract_of(tmp_path), tmp_path)
-    assert (caught.value.code, caught.value.exit_code, caught.value.what) == ("E_HEADER", 65, what)
-    assert caught.value.where.endswith("landing/a.csv, first line")
-    assert hint in caught.value.next_step
+    land(tmp_path, "a.csv", f"{header}\nx,1\n")
+    land(tmp_path, "b.csv", "WHO,pages seen\nx,1\n")
+    assert [f.found.reason for f in inspected(spark, contract_of(tmp_path), tmp_path)] == [reason, None]
 
 
 HEADER = "Customer,At,Amount\n"
@@ -179,11 +178,11 @@ def test_ingest_and_refine_keep_the_balance_and_repeat_nothing(shop: Shop) -> No
         "silver.orders": 2,
     }
     bronze, quarantine = tables(shop)
-    kept = ("reasons", "raw", "source_file", "position", "step")
+    kept = ("reasons", "raw", "source_file", "position", "line", "step", "state")
     rejected = sorted(tuple(row[k] for k in kept) for row in read_arrow(shop.lake, quarantine).to_pylist())
     assert rejected == [
-        (["STRUCTURE"], "broken", "one.csv", 2, "ingest"),
-        (["TYPE:amount"], '{"Customer":"b","At":"2024-01-02","Amount":"x"}', "one.csv", 4, "refine"),
+        (["COLUMN_COUNT"], b"broken\n", "one.csv", 2, 3, "ingest", "open"),
+        (["TYPE:amount"], b'{"Customer":"b","At":"2024-01-02","Amount":"x"}', "one.csv", 4, 5, "refine", "open"),
     ]
     assert sorted(r["position"] for r in read_arrow(shop.lake, bronze).to_pylist()) == [1, 3, 4]
     before = [(e.table, e.version) for e in shop.batches("silver.orders")]

@@ -1,5 +1,6 @@
 """Bronze to silver: types, rules with every reason, versions and duplicates."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,20 +9,15 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from tidemill.core.errors import TidemillError
-from tidemill.data.contract import Contract, read_contract
-from tidemill.data.refine import (
-    REASONS,
-    build_reason_counts,
-    build_rejected,
-    build_silver,
-    count_reasons,
-    enforce_null_shares,
-    first_known,
-    keep_unknown,
-    revised_rows,
-    with_types,
-)
+from tidemill.data.contract import Contract
+from tidemill.data.contract_file import read_contract
+from tidemill.data.judgement import build_kinds, enforce_null_shares, judge
+from tidemill.data.kinds.kind import REASONS
+from tidemill.data.quarantine import build_rejected
+from tidemill.data.refine import WARNINGS, with_types
+from tidemill.data.versions import build_current, build_silver, keep_unknown, revised_rows
 from tidemill.declare import Entity, Source, days, hours
 
 CONTRACT = """\
@@ -51,9 +47,9 @@ def bronze(spark: SparkSession, contract: Contract, rows: Iterable[tuple[str | N
     """Landed rows; their positions count from 1."""
     columns = [
         *(f"`{name}` string" for name in contract.landed),
-        "source_file string, position bigint, batch_id string",
+        "source_file string, position bigint, line bigint, batch_id string",
     ]
-    placed = [(*row, "f.csv", n, "b1") for n, row in enumerate(rows, start=1)]
+    placed = [(*row, "f.csv", n, n + 1, "b1") for n, row in enumerate(rows, start=1)]
     return spark.createDataFrame(placed, ", ".join(columns))
 
 
@@ -90,28 +86,31 @@ def test_every_rule_has_its_reason(spark: SparkSession, tmp_path: Path) -> None:
         (but(T="xab"), ["PATTERN:a_text"]),
         (but(T=" ab "), []),
         (but(N="x"), ["TYPE:a_count"]),
+        (but(N=" 5"), ["TYPE:a_count"]),
         (but(N="1.5"), ["TYPE:a_count"]),
-        (but(N="99999999999"), ["TYPE:a_count"]),
+        (but(N="99999999999"), ["OVERFLOW:a_count"]),
         (but(N=None), []),
         (but(N="0"), []),
         (but(N="10"), []),
         (but(N="-1"), ["RANGE:a_count"]),
         (but(N="11"), ["RANGE:a_count"]),
-        (but(P="1000"), ["TYPE:a_price"]),
+        (but(P="1000"), ["OVERFLOW:a_price"]),
         (but(P="-999.99"), []),
-        (but(At="2024-02-01 10:30"), ["TYPE:a_time"]),
-        (but(At="30.02.2024 10:30"), ["TYPE:a_time"]),
+        (but(At="2024-02-01 10:30"), ["TS_INVALID:a_time"]),
+        (but(At="30.02.2024 10:30"), ["TS_INVALID:a_time"]),
+        (but(At="soon"), ["TYPE:a_time"]),
         (but(At="31.12.2019 23:59"), ["RANGE:a_time"]),
-        (but(At="01.06.2024 00:00"), ["FUTURE:a_time"]),
+        (but(At="01.06.2024 00:00"), ["TS_FUTURE:a_time"]),
         (but(At="31.05.2024 23:59"), []),
         (but(C="green"), ["ALLOWED:a_colour"]),
         (but(C="-"), []),
         (but(C=" n/a "), []),
         (but(C="Red"), ["ALLOWED:a_colour"]),
         (but(F="perhaps"), ["TYPE:a_flag"]),
-        (but(D="2024-13-01"), ["TYPE:a_day"]),
+        (but(D="2024-13-01"), ["TS_INVALID:a_day"]),
         (but(D="2025-01-01"), ["RANGE:a_day"]),
         (but(T="?", N="-5", At=None, C="x"), ["PATTERN:a_text", "RANGE:a_count", "NULL:a_time", "ALLOWED:a_colour"]),
+        (but(T="?", N="x", F="?"), ["TYPE:a_count", "TYPE:a_flag", "PATTERN:a_text"]),
     ]
     found = typed(spark, contract, *(row for row, _ in cases))
     assert [(row, f[REASONS]) for (row, _), f in zip(cases, found, strict=True)] == cases
@@ -168,14 +167,29 @@ def test_rejected_rows_keep_their_text_and_place(spark: SparkSession, tmp_path: 
         "name: t, physicalName: 'A Text', logicalType: string",
     )
     frame = with_types(bronze(spark, contract, [("1", "ok"), (" x ", None), ("y", "z")]), contract, LATEST)
-    rejected = sorted(build_rejected(frame, "refine").toLocalIterator(), key=lambda r: r["position"])
-    assert [(r["reasons"], r["raw"], r["source_file"], r["position"], r["step"]) for r in rejected] == [
-        (["TYPE:n"], '{"N":" x ","A Text":null}', "f.csv", 2, "refine"),
-        (["TYPE:n"], '{"N":"y","A Text":"z"}', "f.csv", 3, "refine"),
+    rows = build_rejected(frame, "refine", F.col("batch_id"), "q1").toLocalIterator()
+    rejected = sorted(rows, key=lambda r: r["position"])
+    assert [(r["reasons"], bytes(r["raw"]), r["source_file"], r["position"], r["line"]) for r in rejected] == [
+        (["TYPE:n"], b'{"N":" x ","t":null}', "f.csv", 2, 3),
+        (["TYPE:n"], b'{"N":"y","t":"z"}', "f.csv", 3, 4),
     ]
-    kinds = sorted((tuple(row["reasons"]), row["count"]) for row in build_reason_counts(frame).toLocalIterator())
-    assert kinds == [((), 1), (("TYPE:n",), 2)]
-    assert count_reasons([*kinds, (("NULL:t", "TYPE:n"), 5)]) == (8, 7, {"NULL:t": 5, "TYPE:n": 7})
+    assert rejected[1]["digest"] == hashlib.sha256(b'{"N":"y","t":"z"}').hexdigest()
+    assert (rejected[1]["raw_length"], rejected[1]["step"], rejected[1]["state"]) == (17, "refine", "open")
+    assert (rejected[1]["bronze_batch_id"], rejected[1]["batch_id"]) == ("b1", "q1")
+
+
+def test_a_batch_is_judged_by_the_sum_of_its_rows() -> None:
+    found = judge(
+        [
+            {"reasons": [], "warnings": ["RANGE:n"], "rows": 3, "first_known": 50},
+            {"reasons": [], "warnings": [], "rows": 2, "first_known": 40},
+            {"reasons": ["NULL:t", "TYPE:n"], "warnings": [], "rows": 5, "first_known": 10},
+            {"reasons": ["TYPE:n"], "warnings": ["RANGE:n"], "rows": 1, "first_known": None},
+        ]
+    )
+    assert (found.rows, found.rejected, found.first_known) == (11, 6, 40)
+    assert (found.reasons, found.warnings) == ({"NULL:t": 5, "TYPE:n": 6}, {"RANGE:n": 4})
+    assert judge([]).first_known == 0
 
 
 def test_a_batch_with_too_many_nulls_is_refused(tmp_path: Path) -> None:
@@ -190,6 +204,7 @@ def test_a_batch_with_too_many_nulls_is_refused(tmp_path: Path) -> None:
 
 
 SHOP = Entity("customer")
+LANDED = {"customer": "string", "at": "timestamp", "arrived": "timestamp", "number": "integer", "amount": "number"}
 VALID = (
     "customer string, at timestamp, arrived timestamp, number bigint, amount double,"
     " source_file string, position bigint, batch_id string, _digest string"
@@ -214,7 +229,15 @@ def counted(silver: DataFrame) -> list[tuple[Any, ...]]:
     return sorted(tuple(row) for row in kept.toLocalIterator())
 
 
-def test_equal_lines_of_a_file_are_kept_and_a_second_delivery_is_not(spark: SparkSession) -> None:
+@pytest.fixture
+def contract(tmp_path: Path) -> Contract:
+    return contract_of(
+        tmp_path,
+        *(f"name: {name}, physicalName: {name}, logicalType: {kind}" for name, kind in LANDED.items()),
+    )
+
+
+def test_equal_lines_of_a_file_are_kept_and_a_second_delivery_is_not(spark: SparkSession, contract: Contract) -> None:
     source = Source("orders", "orders.yaml", SHOP, event_time="at")
     frame = valid(
         spark,
@@ -226,14 +249,14 @@ def test_equal_lines_of_a_file_are_kept_and_a_second_delivery_is_not(spark: Spar
         ("a", "01", 1, 5.0, "again.csv", 3, "b2"),
         ("a", "01", 1, 5.0, "again.csv", 4, "b2"),  # a third one: the file holds one more
     )
-    silver = build_silver(frame, source)
+    silver = build_silver(frame, source, contract)
     assert counted(silver) == [("again.csv", 4, 5.0), ("one.csv", 1, 5.0), ("one.csv", 2, 5.0), ("one.csv", 3, 5.0)]
     held = silver.where("_rank = 1 and batch_id = 'b1'")
-    fresh = build_silver(frame.where("batch_id = 'b2'"), source).where("_rank = 1")
+    fresh = build_silver(frame.where("batch_id = 'b2'"), source, contract).where("_rank = 1")
     assert counted(keep_unknown(fresh, held)) == [("again.csv", 4, 5.0)]
 
 
-def test_a_keyed_row_is_known_by_key_and_sequence(spark: SparkSession) -> None:
+def test_a_keyed_row_is_known_by_key_and_sequence(spark: SparkSession, contract: Contract) -> None:
     source = Source(
         "orders", "orders.yaml", SHOP, event_time="at", known_time="arrived", key=("customer", "at"), sequence="number"
     )
@@ -244,24 +267,24 @@ def test_a_keyed_row_is_known_by_key_and_sequence(spark: SparkSession) -> None:
         ("a", "01", 2, 6.0, "two.csv", 2, "b2"),  # a correction
         ("a", "02", 1, 7.0, "two.csv", 3, "b2"),  # another row
     )
-    silver = build_silver(frame, source)
+    silver = build_silver(frame, source, contract)
     assert counted(silver) == [("one.csv", 1, 5.0), ("two.csv", 2, 6.0), ("two.csv", 3, 7.0)]
     rows = silver.where("_rank = 1")
     assert sorted(r["seq"] for r in rows.toLocalIterator()) == [1, 1, 2]
     assert {r["op"] for r in rows.toLocalIterator()} == {"upsert"}
-    assert revised_rows(frame, source, None) == 1
+    assert revised_rows(frame, source, contract, None) == 1
     held = rows.where("batch_id = 'b1'")
     assert counted(keep_unknown(silver, held)) == [("two.csv", 2, 6.0), ("two.csv", 3, 7.0)]
-    assert revised_rows(frame.where("batch_id = 'b2'"), source, held) == 1
-    assert revised_rows(frame.where("number = 1"), source, held) == 0
+    assert revised_rows(frame.where("batch_id = 'b2'"), source, contract, held) == 1
+    assert revised_rows(frame.where("number = 1"), source, contract, held) == 0
 
 
-def test_rows_are_known_by_arrival_or_after_the_delay(spark: SparkSession) -> None:
+def test_rows_are_known_by_arrival_or_after_the_delay(spark: SparkSession, contract: Contract) -> None:
     frame = valid(spark, ("a", "01", 1, 5.0, "one.csv", 1, "b1"))
-    plain = build_silver(frame, Source("orders", "o.yaml", SHOP, event_time="at"))
-    delayed = build_silver(frame, Source("orders", "o.yaml", SHOP, event_time="at", delay=hours(6) + days(1)))
+    plainly = Source("orders", "o.yaml", SHOP, event_time="at")
+    late = Source("orders", "o.yaml", SHOP, event_time="at", delay=hours(6) + days(1))
     by_arrival = Source("orders", "o.yaml", SHOP, event_time="at", known_time="arrived")
-    arrived = build_silver(frame, by_arrival)
+    plain, delayed, arrived = (build_silver(frame, source, contract) for source in (plainly, late, by_arrival))
     frames = {"plain": plain, "delayed": delayed, "arrived": arrived}
     times = {
         name: [str(value) for value in next(found.select("event_time", "known_time").toLocalIterator())]
@@ -274,6 +297,27 @@ def test_rows_are_known_by_arrival_or_after_the_delay(spark: SparkSession) -> No
     }
     assert "at" not in plain.columns
     assert "arrived" not in arrived.columns
-    assert first_known(frame, by_arrival) == 1709424000000000  # 2024-03-03
-    assert first_known(frame, Source("orders", "o.yaml", SHOP, event_time="at")) == 1709251200000000  # 2024-03-01
-    assert first_known(frame.where("false"), by_arrival) == 0
+    nothing = F.array().cast("array<string>")
+    judged = frame.withColumns({REASONS: nothing, WARNINGS: nothing})
+    firsts = [next(build_kinds(judged, s).toLocalIterator())["first_known"] for s in (by_arrival, plainly)]
+    assert firsts == [1709424000000000, 1709251200000000]  # 2024-03-03, 2024-03-01
+
+
+def test_versions_do_not_depend_on_who_came_first(spark: SparkSession, contract: Contract) -> None:
+    source = Source("orders", "o.yaml", SHOP, event_time="at", key=("customer", "at"), sequence="number")
+    rows = [
+        ("a", "01", 1, 5.0, "one.csv", 1, "b1"),
+        ("a", "01", 1, 6.0, "two.csv", 1, "b2"),  # another content under the same sequence
+        ("a", "01", 3, 7.0, "three.csv", 1, "b3"),
+        ("b", "01", 1, 8.0, "three.csv", 2, "b3"),
+    ]
+    found = []
+    for order in (rows, rows[::-1], [rows[2], rows[0], rows[3], rows[1]]):
+        held = build_silver(valid(spark, *order[:1]), source, contract).where("_rank = 1")
+        for row in order[1:]:
+            held = held.unionByName(keep_unknown(build_silver(valid(spark, row), source, contract), held))
+        versions = sorted((r["row_id"], r["seq"], r["amount"]) for r in held.toLocalIterator())
+        found.append((versions, sorted(r["amount"] for r in build_current(held).toLocalIterator())))
+    assert len(found[0][0]) == 4
+    assert found[0][1] == [7.0, 8.0]
+    assert found[1:] == found[:1] * 2

@@ -40,6 +40,12 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rebuild", action="store_true", help="make again what is there")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and stop")
     parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+    if job == "ingest":
+        parser.add_argument("--stream", action="store_true", help="go on with what arrives, refining it, until stopped")
+    if job == "replay":
+        parser.add_argument("--source", help="one source (default: all of the use case)")
+        parser.add_argument("--batch", help="one batch of the quarantine (default: all)")
+        parser.add_argument("--because", metavar="TEXT", help="waive the rows instead, and why")
     found = parser.parse_args(argv)
     if found.as_of and (found.since or found.until):
         parser.error("--as-of stands alone; a range is --from and --until")

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from tidemill.cli.job import HOME
+from tidemill.cli import quarantine
+from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
-from tidemill.data import ledger
 from tidemill.data.read import read_arrow, version_of
-from tidemill.data.tables import QUARANTINE, Lake
+from tidemill.data.tables import Lake
 from tidemill.models.tables import PROMOTIONS
 from tidemill.models.use_case import load_use_case
 from tidemill.orchestration.dag import ORDER, OUTSIDE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-Root = Annotated[Path, typer.Option(help="The folder of all local state.")]
-Repo = Annotated[Path, typer.Option(help="The feature repository.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_ROOT, _REPO = HOME / "var", HOME / "feature_repo"
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def main() -> NoReturn:
@@ -52,13 +46,13 @@ def main() -> NoReturn:
 
 
 @app.command()
-def lookup(use_case: str, key: str, root: Root = _ROOT, repo: Repo = _REPO, as_json: Json = False) -> None:
+def lookup(use_case: str, key: str, root: Root = ROOT, repo: Repo = REPO, as_json: Json = False) -> None:
     """Shows the online features of one entity, through Feast's own API."""
     found = load_use_case(repo, use_case)
-    _known_root(root)
+    known_root(root)
     from tidemill.features.feast_store import online_rows, open_store, repository_yaml
 
-    store = open_store(repository_yaml(repo, _REPO), root.resolve())
+    store = open_store(repository_yaml(repo, REPO), root.resolve())
     row = online_rows(store, use_case, found.entity.key, [key])[0]
     features = {f.name: row[f.name] for f in found.features}
     if all(value is None for value in features.values()):
@@ -69,41 +63,27 @@ def lookup(use_case: str, key: str, root: Root = _ROOT, repo: Repo = _REPO, as_j
             next_step="check the key; an entity is there once one of its events was known at the newest as-of time",
             exit_code=Exit.NO_INPUT,
         )
-    _show({found.entity.key: key, **features}, as_json=as_json)
+    show({found.entity.key: key, **features}, as_json=as_json)
 
 
 @app.command()
-def runs(root: Root = _ROOT, as_json: Json = False) -> None:
+def runs(root: Root = ROOT, as_json: Json = False) -> None:
     """Lists the runs of a root, newest first."""
-    _known_root(root)
+    known_root(root)
     columns = ("run_id", "use_case", "as_of", "status", "seconds", "report")
     rows = [{c: s.get(c) for c in columns} for s in summaries(root)]
-    _show_rows(rows, columns, as_json=as_json)
+    show_rows(rows, columns, as_json=as_json)
 
 
 @app.command()
-def promotions(use_case: str, root: Root = _ROOT, as_json: Json = False) -> None:
+def promotions(use_case: str, root: Root = ROOT, as_json: Json = False) -> None:
     """Lists the decisions about a use case's challengers, newest first, with their reasons."""
-    _known_root(root)
+    known_root(root)
     lake = Lake(root.resolve(), "console")
     rows = read_arrow(lake, PROMOTIONS).to_pylist() if version_of(lake, PROMOTIONS) is not None else []
     rows = sorted((r for r in rows if r["use_case"] == use_case), key=lambda r: r["decided_at"], reverse=True)
     columns = ("as_of", "decision", "challenger_version", "champion_version", "reasons")
-    _show_rows([{c: r[c] for c in columns} for r in rows], columns, as_json=as_json)
-
-
-@app.command()
-def quarantine(root: Root = _ROOT, as_json: Json = False) -> None:
-    """Lists how many rows of each source were rejected, by reason."""
-    _known_root(root)
-    rows = [
-        {"source": entry.table.partition(".")[2], "reason": name.removeprefix("reason:"), "rows": count}
-        for entry in ledger.entries(root.resolve())
-        if entry.table.startswith(QUARANTINE)
-        for name, count in entry.counts.items()
-        if name.startswith("reason:")
-    ]
-    _show_rows(rows, ("source", "reason", "rows"), as_json=as_json)
+    show_rows([{c: r[c] for c in columns} for r in rows], columns, as_json=as_json)
 
 
 @app.command()
@@ -114,11 +94,11 @@ def dag() -> None:
 
 
 @app.command()
-def ui(page: str = "mlflow", port: int = 5000, root: Root = _ROOT, repo: Repo = _REPO) -> None:
+def ui(page: str = "mlflow", port: int = 5000, root: Root = ROOT, repo: Repo = REPO) -> None:
     """Serves MLflow's own page over the root's registry (or `--page feast`), on this machine only."""
-    _known_root(root)
+    known_root(root)
     bin_folder = Path(sys.executable).parent
-    os.environ["TIDEMILL_ROOT"] = str(root.resolve())
+    os.environ["TIDEMILLROOT"] = str(root.resolve())
     if page == "feast":
         command = [str(bin_folder / "feast"), "--chdir", str(repo), "ui", "--host", "127.0.0.1", "--port", str(port)]
     elif page == "mlflow":
@@ -131,38 +111,3 @@ def ui(page: str = "mlflow", port: int = 5000, root: Root = _ROOT, repo: Repo = 
         )
     print(f"http://127.0.0.1:{port} (end with Ctrl-C)", flush=True)
     os.execv(command[0], command)  # noqa: S606 - the page takes this process's place
-
-
-def _known_root(root: Path) -> None:
-    if not (root / "lake").is_dir():
-        raise TidemillError(
-            "E_NO_ROOT",
-            "no job has written anything there yet",
-            where=f"--root {root}",
-            next_step="run ./spark-submit.sh pipeline first, or name the root that it was given",
-            exit_code=Exit.NO_INPUT,
-        )
-
-
-def _show(values: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(values))
-        return
-    grid = Table.grid(padding=(0, 2))
-    for name, value in values.items():
-        grid.add_row(name, "" if value is None else str(value))
-    Console(highlight=False).print(grid)
-
-
-def _show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"rows": [{c: _plain(r[c]) for c in columns} for r in rows]}))
-        return
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*("" if row[c] is None else str(_plain(row[c])) for c in columns))
-    Console(highlight=False).print(table)
-
-
-def _plain(value: Any) -> Any:
-    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value

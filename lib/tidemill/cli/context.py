@@ -10,8 +10,9 @@ from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import SPARK_LOG, run_folder
 from tidemill.core.session import spark_session
 from tidemill.core.time import format_time, from_micros, to_micros
-from tidemill.data.contract import Contract, read_contract
-from tidemill.data.tables import Lake, Table, silver_table
+from tidemill.data.contract import with_keys
+from tidemill.data.contract_file import read_contract
+from tidemill.data.tables import SILVER_OWN, Lake, Table, silver_table
 from tidemill.data.watermark import first_event, watermark
 
 if TYPE_CHECKING:
@@ -23,8 +24,18 @@ if TYPE_CHECKING:
 
     from tidemill.core.config import Config
     from tidemill.core.progress import Progress
+    from tidemill.data.contract import Contract
     from tidemill.data.sources import Source
     from tidemill.models.use_case import UseCase
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a replay was asked for: one source or all, one batch or all; `because` makes it a waiver."""
+
+    source: str | None = None
+    batch: str | None = None
+    because: str | None = None
 
 
 @dataclass
@@ -41,6 +52,8 @@ class Context:
         progress: for people.
         requested: the as-of times asked for; none means the use case's own default.
         rebuild: whether what is there is made again.
+        stream: whether to go on with what arrives until stopped.
+        replay: which rejected rows are meant.
     """
 
     job: str
@@ -52,6 +65,8 @@ class Context:
     progress: Progress
     requested: tuple[datetime, ...] = ()
     rebuild: bool = False
+    stream: bool = False
+    replay: Asked = field(default_factory=Asked)
     contracts: dict[str, Contract] = field(default_factory=dict)
 
     @property
@@ -80,7 +95,7 @@ class Context:
         """The source's contract, read once."""
         if source.name not in self.contracts:
             found = read_contract(self.repo, source.contract)
-            for name in (source.entity.key, source.event_time, source.known_time):
+            for name in (source.entity.key, *source.key, source.event_time, source.known_time):
                 if name is not None and not found.column(name).required:
                     raise TidemillError(
                         "E_CONTRACT",
@@ -89,7 +104,17 @@ class Context:
                         next_step="add required: true to the column",
                         exit_code=Exit.CONFIGURATION,
                     )
-            self.contracts[source.name] = found
+            mapped = {source.event_time, source.known_time, source.operation}
+            taken = [c.name for c in found.columns if c.name in SILVER_OWN and c.name not in mapped]
+            if taken:
+                raise TidemillError(
+                    "E_CONTRACT",
+                    f"a column may not be named {taken[0]!r}: silver has one of that name itself",
+                    where=str(self.repo / "contracts" / source.contract),
+                    next_step="give the column another name; its physicalName stays as it is",
+                    exit_code=Exit.CONFIGURATION,
+                )
+            self.contracts[source.name] = with_keys(found, (source.entity.key, *source.key))
         return self.contracts[source.name]
 
     def silver(self, source: Source) -> Table:
@@ -101,7 +126,7 @@ class Context:
         given = self.config.sources.get(source.name)
         if given is not None:
             return given.path
-        path = self.contract(source).path.replace("{root}", str(self.root))
+        path = (self.contract(source).path or f"{{root}}/landing/{source.name}").replace("{root}", str(self.root))
         return path if path.startswith("/") else str(self.repo / path)
 
     @cached_property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill import __version__
 from tidemill.cli.arguments import parse_arguments
-from tidemill.cli.context import Context
+from tidemill.cli.context import Asked, Context
 from tidemill.cli.failures import end_on_signal, explain, stopped
 from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balance
 from tidemill.cli.screen import show
@@ -105,9 +105,10 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
     root = Path(arguments.root).resolve() if arguments.root else HOME / "var"
     lake = Lake(root, new_run_id(now, name), config.layout, config.lease_timeout)
     steps = Progress(1)
-    return Context(
-        name, use_case, repo, config, lake, now, steps, _requested(arguments, use_case, now), arguments.rebuild
-    )
+    asked = Asked(**{k: getattr(arguments, k) for k in ("source", "batch", "because") if hasattr(arguments, k)})
+    requested = _requested(arguments, use_case, now)
+    stream = getattr(arguments, "stream", False)
+    return Context(name, use_case, repo, config, lake, now, steps, requested, arguments.rebuild, stream, asked)
 
 
 def _check_sources(given: dict[str, Any], use_case: UseCase) -> None:

@@ -61,6 +61,13 @@ class Train(_Section):
     seed: int
 
 
+class Stream(_Section):
+    """Continuous ingestion of a log."""
+
+    max_records: Positive
+    pause: Annotated[float, Field(ge=0)]
+
+
 class Materialize(_Section):
     """The online store."""
 
@@ -91,6 +98,7 @@ class Config(_Section):
     lease_timeout: Annotated[float, Field(ge=0)]
     sources: dict[str, SourcePlace]
     generate: Generate
+    stream: Stream
     train: Train
     materialize: Materialize
     monitor: Monitor

@@ -27,7 +27,7 @@ def check_balance(counts: Mapping[str, int], written: int, where: str) -> None:
         TidemillError: E_BALANCE (bug).
     """
     read, accepted, quarantined, duplicates = (counts[part] for part in PARTS)
-    if read != accepted + quarantined + duplicates or accepted != written:
+    if read != accepted + quarantined + duplicates or accepted != written or duplicates < 0:
         raise TidemillError(
             "E_BALANCE",
             f"{read} rows were read, but {accepted} accepted, {quarantined} quarantined, {duplicates} duplicates,"
@@ -45,7 +45,7 @@ def end_to_end(quarantine: list[Entry], silver: list[Entry]) -> dict[str, int]:
         quarantine: the ledger of the source's quarantine, which settles each landed batch.
         silver: the ledger of its silver table; what a rebuild replaced does not count.
     """
-    landed = add_balances(entry.counts for entry in quarantine if "files" in entry.inputs)
+    landed = add_balances(entry.counts for entry in quarantine if set(PARTS) <= entry.counts.keys())
     batches = [entry for entry in silver if entry.cause != "compact"]
     rebuilt = max((i for i, entry in enumerate(batches) if entry.cause == "rebuild"), default=0)
     read, quarantined, accepted = 0, 0, 0

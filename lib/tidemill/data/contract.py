@@ -1,38 +1,34 @@
-"""Contracts: Open Data Contract Standard files read into frozen values.
-
-One contract describes one landed table: where its files are, and for each column its name in the file, its type, its
-null tokens and its rules. Two fields of the standard carry more meaning here: `transformLogic` of a column that has a
-`physicalName` cleans the landed text before it is typed; that of a column without one derives it from typed columns.
-"""
+"""Contracts as frozen values: what a landed table holds, by which rules, and what follows where one is broken."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import yaml
-from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
-
-from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
-from tidemill.data.schema import arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
-FORMATS = ("csv", "parquet")
+WARN, QUARANTINE_ROW, FAIL_BATCH, FAIL_RUN = "warn", "quarantine", "fail_batch", "fail_run"
+ACTIONS = (WARN, QUARANTINE_ROW, FAIL_BATCH, FAIL_RUN)
+EVOLVE, FREEZE, DISCARD_VALUE, DISCARD_ROW = "evolve", "freeze", "discard_value", "discard_row"
+NEW_COLUMNS = (FREEZE, EVOLVE, DISCARD_VALUE, DISCARD_ROW)
 STALE = ("stop", "warn")
-_TYPES = {
-    "string": "string",
-    "integer": "bigint",
-    "number": "double",
-    "boolean": "boolean",
-    "timestamp": "timestamp",
-    "date": "date",
-}
-_UNITS = {"d": "days", "day": "days", "days": "days", "h": "hours", "hour": "hours", "hours": "hours"}
+EPOCHS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+NUMBERS = ("integer", "number")
+MOMENTS = ("timestamp", "date")
+
+
+_UNFIT = re.compile(r"[ ,;{}()\n\r\t=`.]")
+_LONGEST_NAME = 200
+
+
+def bronze_name(name: str) -> str:
+    """A name that a table's column can have, from one that a file's column has."""
+    return _UNFIT.sub("_", name)[:_LONGEST_NAME]
 
 
 @dataclass(frozen=True)
@@ -42,31 +38,87 @@ class Column:
     Args:
         name: its name in silver.
         physical: its name in the landed file, or None for a derived column.
+        logical: `string`, `integer`, `number`, `boolean`, `timestamp` or `date`.
         type: its Spark SQL type in silver.
         required: whether a null is a reason for quarantine.
-        logic: an SQL expression, see the module.
+        key: whether it is part of the table's primary key.
+        unique: whether no two rows may share a value.
+        logic: an SQL expression over the landed texts (before typing), or for a derived column over typed columns.
         null_tokens: texts that mean null, after trimming.
+        true_tokens, false_tokens: texts of a boolean; by default `true` and `false` in any case.
         format: the pattern of a date or time, in Spark's words.
+        epoch: the unit of a time that is a number since 1970: `s`, `ms` or `us`; None where it is a text.
         minimum, maximum: bounds, inclusive, as SQL literals.
-        pattern: a regular expression that the typed text must match.
+        max_length: characters of a text, at most.
+        pattern: a regular expression that the whole typed text must match.
         allowed: the only values, or none for any.
+        non_finite: whether NaN and the infinities are values.
+        unicode_digits: whether digits of other scripts are digits.
         null_share: the largest share of nulls in a batch that is no fault of the batch, or None for any.
+        references: `source.column` whose values are the only ones, or None.
+        actions: what follows on a rule other than `quarantine`, by the rule's code.
         description: what it means.
     """
 
     name: str
     physical: str | None
+    logical: str
     type: str
-    required: bool
-    logic: str | None
-    null_tokens: tuple[str, ...]
-    format: str | None
-    minimum: str | None
-    maximum: str | None
-    pattern: str | None
-    allowed: tuple[str, ...]
-    null_share: float | None
-    description: str
+    required: bool = False
+    key: bool = False
+    unique: bool = False
+    logic: str | None = None
+    null_tokens: tuple[str, ...] = ()
+    true_tokens: tuple[str, ...] = ("true",)
+    false_tokens: tuple[str, ...] = ("false",)
+    format: str | None = None
+    epoch: str | None = None
+    minimum: str | None = None
+    maximum: str | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    allowed: tuple[str, ...] = ()
+    non_finite: bool = False
+    unicode_digits: bool = False
+    null_share: float | None = None
+    references: str | None = None
+    actions: tuple[tuple[str, str], ...] = ()
+    description: str = ""
+
+    @property
+    def landed(self) -> str:
+        """Its name in bronze: that of the file, unless no table could have a column of that name."""
+        plain = self.physical is not None and bronze_name(self.physical) == self.physical
+        return self.physical if plain and self.physical is not None else self.name
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule over several columns of a row.
+
+    Args:
+        name: what its reason `RULE:name` calls it.
+        condition: SQL over silver columns; a row for which it is false breaks the rule, one for which it is null not.
+        action: what follows.
+    """
+
+    name: str
+    condition: str
+    action: str = QUARANTINE_ROW
+
+
+@dataclass(frozen=True)
+class Volume:
+    """How many rows a batch may have; what follows where it has others.
+
+    Args:
+        least, most: inclusive, or None.
+        action: what follows; `quarantine` means the whole batch, as `fail_batch` does.
+    """
+
+    least: int | None
+    most: int | None
+    action: str = FAIL_BATCH
 
 
 @dataclass(frozen=True)
@@ -77,12 +129,21 @@ class Contract:
         name: the table's name.
         description: what a row is.
         columns: in the order of the file of the contract.
-        format: `csv` or `parquet`.
+        format: the source's kind, a module of `data/kinds`.
         path: a file, folder or glob, relative to the feature repository; `{root}` stands for the local state folder.
+        server: the other fields of the server that the kind reads: host, port, database, table, topic, ...
         delimiter: of a CSV file.
+        by_name: whether a file may have its columns in another order.
+        multiline: whether a quoted value may hold line breaks.
+        new_columns: what follows on a column that is not declared: `freeze` rejects the file, `discard_row` the rows
+            that have a value there, `discard_value` leaves the value out, `evolve` lands it in bronze.
         timezone: of times that state none.
         freshness: how long the source may lag behind, or None where nothing is agreed.
         stale: `stop` where scoring must not go on with a source that is late, `warn` otherwise.
+        rules: over several columns.
+        volume: of a batch, or None for any.
+        unique: groups of columns that no two rows may share, beside the columns that are unique by themselves.
+        operations: the change operations by their text in the landed rows: `upsert` or `delete`.
         digest: of everything above.
     """
 
@@ -91,16 +152,44 @@ class Contract:
     columns: tuple[Column, ...]
     format: str
     path: str
+    server: Mapping[str, str]
     delimiter: str
+    by_name: bool
+    multiline: bool
+    new_columns: str
     timezone: str
     freshness: timedelta | None
     stale: str
+    rules: tuple[Rule, ...]
+    volume: Volume | None
+    unique: tuple[tuple[str, ...], ...]
+    operations: tuple[tuple[str, str], ...]
     digest: str
 
     @property
     def landed(self) -> tuple[str, ...]:
+        """The columns of the file, by their names in bronze."""
+        return tuple(c.landed for c in self.landed_columns)
+
+    @property
+    def physical(self) -> tuple[str, ...]:
         """The columns of the file, by their names there."""
         return tuple(c.physical for c in self.columns if c.physical is not None)
+
+    @property
+    def landed_columns(self) -> tuple[Column, ...]:
+        """The columns that a file holds."""
+        return tuple(c for c in self.columns if c.physical is not None)
+
+    def action(self, reason: str) -> str:
+        """What follows on a reason, `CODE:name`."""
+        code, _, name = reason.partition(":")
+        if code == "RULE":
+            return next(rule.action for rule in self.rules if rule.name == name)
+        for column in self.columns:
+            if column.name == name:
+                return dict(column.actions).get(code, QUARANTINE_ROW)
+        return QUARANTINE_ROW
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -120,107 +209,8 @@ class Contract:
         )
 
 
-def read_contract(folder: Path, relative: str) -> Contract:
-    """Reads one contract.
-
-    Args:
-        folder: the feature repository.
-        relative: the contract's path under its `contracts/`.
-
-    Raises:
-        TidemillError: E_CONTRACT (configuration) where the file is missing, is not valid or asks for what is unknown.
-    """
-    path = folder / "contracts" / relative
-    try:
-        found = OpenDataContractStandard.from_file(str(path))
-        schema = _only(found.schema_, "schema")
-        server = _only(found.servers, "servers")
-        options = _custom(found.customProperties)
-        _one_of("format", str(server.format), FORMATS)
-        _some(schema.properties, "properties")
-        sla = {item.property: item for item in found.slaProperties or ()}
-        fresh = sla.get("freshness")
-        stale = str(options.get("stale", "warn"))
-        _one_of("stale", stale, STALE)
-        body: dict[str, Any] = {
-            "name": str(schema.name),
-            "description": schema.description or "",
-            "columns": tuple(_column(p) for p in schema.properties),
-            "format": server.format,
-            "path": str(server.path),
-            "delimiter": server.delimiter or ",",
-            "timezone": str(options.get("timezone", "UTC")),
-            "freshness": timedelta(**{_UNITS[str(fresh.unit)]: float(str(fresh.value))}) if fresh else None,
-            "stale": stale,
-        }
-        _different(c.name for c in body["columns"])
-        _different(c.physical for c in body["columns"] if c.physical is not None)
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise TidemillError(
-            "E_CONTRACT",
-            f"the contract cannot be used: {error}",
-            where=str(path),
-            next_step="correct the file; docs/contracts.md shows the fields that are read",
-            exit_code=Exit.CONFIGURATION,
-        ) from error
-    return Contract(**body, digest=digest_of(repr(sorted(body.items()))))
-
-
-def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{field} {value!r} is not known; {nearest(value, known)}")
-
-
-def _different(names: Iterable[str]) -> None:
-    found = list(names)
-    for name in found:
-        if found.count(name) > 1:
-            raise ValueError(f"two columns are named {name!r}")
-
-
-def _some(items: list[Any] | None, what: str) -> None:
-    if not items:
-        raise ValueError(f"nothing stands under {what}")
-
-
-def _only(items: list[Any] | None, what: str) -> Any:
-    if not items or len(items) != 1:
-        raise ValueError(f"exactly one entry is expected under {what}, there are {len(items or ())}")
-    return items[0]
-
-
-def _custom(items: list[Any] | None) -> dict[str, Any]:
-    return {item.property: item.value for item in items or ()}
-
-
-def _column(found: SchemaProperty) -> Column:
-    options = found.logicalTypeOptions or {}
-    custom = _custom(found.customProperties)
-    logical = found.logicalType or "string"
-    if logical not in _TYPES:
-        raise ValueError(f"column {found.name}: the type {logical!r} is not known; {nearest(logical, _TYPES)}")
-    if found.physicalName is None and found.transformLogic is None:
-        raise ValueError(f"column {found.name}: it has neither a physicalName nor a transformLogic")
-    arrow_type(found.physicalType or _TYPES[logical])  # refuses what no table here holds
-    share = next((q.mustBeLessOrEqualTo for q in found.quality or () if q.metric == "nullValues"), None)
-    return Column(
-        name=str(found.name),
-        physical=found.physicalName,
-        type=found.physicalType or _TYPES[logical],
-        required=bool(found.required) or bool(found.primaryKey),
-        logic=found.transformLogic,
-        null_tokens=tuple(str(t) for t in custom.get("nullTokens", ())),
-        format=options.get("format"),
-        minimum=_literal(options.get("minimum"), logical),
-        maximum=_literal(options.get("maximum"), logical),
-        pattern=options.get("pattern"),
-        allowed=tuple(str(v) for v in custom.get("allowedValues", ())),
-        null_share=None if share is None else float(share) / 100,
-        description=found.description or "",
-    )
-
-
-def _literal(value: Any, logical: str) -> str | None:
-    if value is None:
-        return None
-    return f"{logical}'{value}'" if logical in {"timestamp", "date"} else str(value)
+def with_keys(contract: Contract, names: Iterable[str]) -> Contract:
+    """The contract with the columns of those names as keys, too: they name an entity or a row."""
+    keys = set(names)
+    columns = tuple(replace(c, key=c.key or c.name in keys) for c in contract.columns)
+    return replace(contract, columns=columns)

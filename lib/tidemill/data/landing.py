@@ -1,71 +1,80 @@
-"""Landed files: which there are, what they hold by digest, and how Spark reads them without judging them."""
+"""Landed files: which there are, which are new, what each is, and the rows of those that can be read."""
 
 from __future__ import annotations
 
-import csv
-import functools
 import glob
-import gzip
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from tidemill.core.digest import digest_of, digest_of_file
-from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.data.file_tasks import map_files
+from tidemill.data.kinds.kind import REASONS, FileKind, Inspection, Landed, LandedFile
 from tidemill.data.write import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, SparkSession
 
     from tidemill.data.contract import Contract
     from tidemill.data.ledger import Entry
     from tidemill.data.sources import Source
 
-MALFORMED = "_malformed"
-_WHOLE_FILE = str(1 << 40)
 _GLOB = "*?["
+_THREADS = 8
+GONE = "GONE"
+_INSPECTED = (
+    "number int, columns array<string>, reason string, detail string, regular boolean, warnings array<string>,"
+    " schema string"
+)
 
 
 @dataclass(frozen=True)
-class LandedFile:
-    """A file that a source delivered.
+class Listing:
+    """What lies at a source's place.
 
     Args:
-        name: relative to the folder that the source's place names; what the ledger knows it by.
-        path: where it is now.
-        digest: SHA-256 of its bytes.
+        files: names and paths of the files, ordered by name.
+        ignored: names that are left out: hidden, or links to elsewhere.
     """
 
-    name: str
-    path: Path
-    digest: str
+    files: tuple[tuple[str, Path], ...]
+    ignored: tuple[str, ...]
 
 
-def landed_files(place: str, contract: Contract) -> tuple[LandedFile, ...]:
-    """The files at a place: a file, a folder with all that is below it, or a glob; ordered by name.
+def list_files(place: str, contract: Contract) -> Listing:
+    """The files at a place: a file, a folder with all that is below it, or a glob.
 
     Raises:
         TidemillError: E_NO_FILES (no input) where there is none.
     """
     base = Path(place)
-    if any(sign in place for sign in _GLOB):
+    if any(sign in place for sign in _GLOB) and not base.exists():
         while any(sign in str(base) for sign in _GLOB):
             base = base.parent
-        paths = [Path(p) for p in glob.glob(place, recursive=True)]  # noqa: PTH207 - absolute patterns too
+        paths: Iterable[Path] = [Path(p) for p in glob.glob(place, recursive=True)]  # noqa: PTH207 - absolute ones too
     elif base.is_dir():
-        paths = list(base.rglob("*"))
+        paths = (Path(folder) / name for folder, _, names in os.walk(base) for name in names)
     else:
         paths, base = [base], base.parent
-    found = sorted(
-        (str(p.relative_to(base)), p)
-        for p in paths
-        if p.is_file() and not any(part.startswith((".", "_")) for part in p.relative_to(base).parts)
-    )
+    here = base.resolve()
+    found: list[tuple[str, Path]] = []
+    ignored: list[tuple[str, Path]] = []
+    for path in paths:
+        if not path.is_file():
+            continue
+        name = path.relative_to(base).as_posix()
+        hidden = any(part.startswith((".", "_")) for part in Path(name).parts)
+        elsewhere = path.is_symlink() and not path.resolve().is_relative_to(here)
+        (ignored if hidden or elsewhere else found).append((name, here / name))
     if not found:
         raise TidemillError(
             "E_NO_FILES",
@@ -74,26 +83,64 @@ def landed_files(place: str, contract: Contract) -> tuple[LandedFile, ...]:
             next_step=f"put its files there, or name their place with --set sources.{contract.name}.path=...",
             exit_code=Exit.NO_INPUT,
         )
-    return tuple(LandedFile(name, path.resolve(), digest_of_file(path)) for name, path in found)
+    return Listing(tuple(sorted(found)), tuple(sorted(name for name, _ in ignored)))
 
 
-def new_files(files: Iterable[LandedFile], entries: Iterable[Entry], source: str) -> tuple[LandedFile, ...]:
+def digest_files(listed: Listing) -> tuple[tuple[LandedFile, ...], tuple[str, ...]]:
+    """The files with their digests, and the names of those that are still being written."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = list(pool.map(_digested, listed.files))
+    files = tuple(file for file in found if isinstance(file, LandedFile))
+    return files, tuple(name for name in found if isinstance(name, str))
+
+
+def _digested(item: tuple[str, Path]) -> LandedFile | str:
+    name, path = item
+    try:
+        before = _state(path)
+        file = LandedFile(name, path, digest_of_file(path), before[0])
+        return file if _state(path) == before else name
+    except FileNotFoundError:  # listed, and gone since
+        return name
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def new_files(
+    files: Iterable[LandedFile], entries: Iterable[Entry], source: str, *, replace: bool = False
+) -> tuple[LandedFile, ...]:
     """The files that no ledgered batch of bronze holds.
+
+    Args:
+        files: what is there now.
+        entries: the ledger of bronze.
+        source: its name, for the message.
+        replace: whether an edited file is taken as a new one, beside what it held before.
 
     Raises:
         TidemillError: E_FILE_CHANGED (data) where a file was edited under its old name.
     """
-    known = {name: digest for entry in entries for name, digest in entry.inputs["files"].items()}
+    known: dict[str, set[str]] = {}
+    for entry in entries:
+        for name, digest in entry.inputs.get("files", {}).items():
+            known.setdefault(name, set()).add(digest)
+    fresh = []
     for file in files:
-        if known.get(file.name, file.digest) != file.digest:
+        if file.digest in known.get(file.name, ()):
+            continue
+        if file.name in known and not replace:
             raise TidemillError(
                 "E_FILE_CHANGED",
                 f"the file {file.name!r} of source {source!r} was edited after it had been ingested",
                 where=str(file.path),
-                next_step="restore the file and deliver the correction under a new name",
+                next_step="restore it and deliver the correction under a new name, or take it as one with --rebuild",
                 exit_code=Exit.DATA,
             )
-    return tuple(file for file in files if file.name not in known)
+        fresh.append(file)
+    return tuple(fresh)
 
 
 def settled(bronze: Iterable[Entry], quarantine: Iterable[Entry]) -> list[str]:
@@ -104,8 +151,8 @@ def settled(bronze: Iterable[Entry], quarantine: Iterable[Entry]) -> list[str]:
 
 def unsettled(
     bronze: Iterable[Entry], quarantine: Iterable[Entry], files: Iterable[LandedFile]
-) -> list[tuple[LandedFile, ...]]:
-    """The files of the bronze batches that an interrupted run did not settle, batch by batch.
+) -> list[tuple[Batch, tuple[LandedFile, ...]]]:
+    """The bronze batches that an interrupted run did not settle, with their files.
 
     Raises:
         TidemillError: E_NO_FILES (no input) where such a file is gone.
@@ -113,7 +160,7 @@ def unsettled(
     done, here = {entry.batch_id for entry in quarantine}, {file.name: file for file in files}
     found = []
     for entry in bronze:
-        if entry.batch_id in done:
+        if entry.batch_id in done or "files" not in entry.inputs:
             continue
         gone = [name for name in entry.inputs["files"] if name not in here]
         if gone:
@@ -124,121 +171,55 @@ def unsettled(
                 next_step="put the file back and run the same command again",
                 exit_code=Exit.NO_INPUT,
             )
-        found.append(tuple(here[name] for name in sorted(entry.inputs["files"])))
+        batch = Batch(entry.batch_id, entry.inputs, entry.cause)
+        found.append((batch, tuple(here[name] for name in sorted(entry.inputs["files"]))))
     return found
 
 
-def count_lines() -> list[Column]:
-    """The aggregates `read` and `malformed` over landed rows."""
-    return [F.count(F.lit(1)).alias("read"), F.count(MALFORMED).alias("malformed")]
-
-
-def landed_batch(source: Source, contract: Contract, files: Sequence[LandedFile]) -> Batch:
+def landed_batch(source: Source, contract: Contract, files: Sequence[LandedFile], cause: str = "new") -> Batch:
     """The batch of files that are ingested together: identified by their names, checked by their bytes."""
-    inputs = {"files": {file.name: file.digest for file in files}, "contract": contract.digest}
-    return Batch(digest_of([source.name, sorted(inputs["files"])])[:32], inputs)
+    digests = {file.name: file.digest for file in files}
+    # Edited files are told from what they were by their bytes.
+    identity = [source.name, sorted(digests)] if cause == "new" else [source.name, sorted(digests.items())]
+    return Batch(digest_of(identity)[:32], {"files": digests, "contract": contract.digest}, cause)
 
 
-def read_landed(spark: SparkSession, contract: Contract, files: Sequence[LandedFile]) -> DataFrame:
-    """Every landed row as strings, with `source_file`, `position` (from 1 within the file) and `_malformed`.
-
-    `_malformed` holds the line where it does not split into the file's columns, and is null otherwise. Files whose
-    columns stand in another order are read by their own header.
-
-    Raises:
-        TidemillError: E_HEADER (data) where a file lacks a column of the contract or has one that is not in it.
-    """
-    session = spark.newSession()
-    # One file a task and no file in two, so that the row number within the task is the place within the file.
-    session.conf.set("spark.sql.files.maxPartitionBytes", _WHOLE_FILE)
-    session.conf.set("spark.sql.files.openCostInBytes", _WHOLE_FILE)
-    groups: dict[tuple[str, ...], list[LandedFile]] = {}
-    for file in files:
-        groups.setdefault(_columns(contract, file), []).append(file)
-    read = _read_csv if contract.format == "csv" else _read_parquet
-    frames = [read(session, contract, header, group) for header, group in groups.items()]
-    return functools.reduce(lambda one, other: one.unionByName(other), frames)
+def inspect_files(
+    session: SparkSession, kind: FileKind, contract: Contract, files: Sequence[LandedFile]
+) -> tuple[Landed, ...]:
+    """Judges every file, in workers."""
+    items = [((number, file.path), file.size) for number, file in enumerate(files)]
+    frame = map_files(session, items, partial(_inspected, kind, contract), _INSPECTED)
+    found: dict[int, Inspection] = {}
+    for row in frame.toLocalIterator():
+        texts = (tuple(row["columns"]), row["reason"], row["detail"])
+        found[row["number"]] = Inspection(*texts, row["regular"], tuple(row["warnings"]), row["schema"])
+    return tuple(Landed(file, found[number]) for number, file in enumerate(files))
 
 
-def _columns(contract: Contract, file: LandedFile) -> tuple[str, ...]:
-    if contract.format == "parquet":
-        header: tuple[str, ...] = tuple(pq.read_schema(file.path).names)
-    else:
-        opener = gzip.open if file.path.suffix == ".gz" else open
-        with opener(file.path, "rt", encoding="utf-8", newline="") as text:
-            header = tuple(next(csv.reader(text, delimiter=contract.delimiter), ()))
-    for name in header:
-        if name not in contract.landed:
-            raise _header(file, f"the column {name!r} is not in the contract {contract.name!r}", name, contract.landed)
-    for name in contract.landed:
-        if name not in header:
-            raise _header(file, f"the column {name!r} of the contract {contract.name!r} is missing", name, header)
-    return header
-
-
-def _header(file: LandedFile, what: str, name: str, known: Iterable[str]) -> TidemillError:
-    return TidemillError(
-        "E_HEADER",
-        what,
-        where=f"{file.path}, first line",
-        next_step=f"correct the file or the contract; {nearest(name, known)}",
-        exit_code=Exit.DATA,
+def _inspected(kind: FileKind, contract: Contract, item: tuple[int, Path]) -> Iterator[pa.RecordBatch]:
+    number, path = item
+    try:
+        found = kind.inspect(path, contract)
+    except FileNotFoundError:
+        found = Inspection(reason=GONE)
+    row = {"number": number, **found.__dict__, "columns": list(found.columns), "warnings": list(found.warnings)}
+    yield pa.RecordBatch.from_pylist(
+        [row],
+        schema=pa.schema(
+            [
+                ("number", pa.int32()),
+                ("columns", pa.list_(pa.string())),
+                ("reason", pa.string()),
+                ("detail", pa.string()),
+                ("regular", pa.bool_()),
+                ("warnings", pa.list_(pa.string())),
+                ("schema", pa.string()),
+            ]
+        ),
     )
 
 
-def _read_csv(
-    session: SparkSession, contract: Contract, header: tuple[str, ...], files: Sequence[LandedFile]
-) -> DataFrame:
-    schema = ", ".join(f"`{name}` STRING" for name in (*header, MALFORMED))
-    frame = (
-        session.read.schema(schema)
-        .option("header", "true")
-        .option("sep", contract.delimiter)
-        .option("escape", '"')
-        .option("mode", "PERMISSIVE")
-        .option("columnPruning", "false")  # a line that is read in part is never found to be malformed
-        .option("columnNameOfCorruptRecord", MALFORMED)
-        .csv([str(file.path) for file in files])
-    )
-    in_task = F.monotonically_increasing_id().bitwiseAND(F.lit((1 << 33) - 1)) + 1
-    # Spark refuses to read nothing but this column, so it is tied to another one, in a way that is not optimised away.
-    other = F.length(F.coalesce(*_quoted(contract.landed[:1]), F.lit(""))) >= 0
-    malformed = F.when(other, F.col(MALFORMED)).alias(MALFORMED)
-    return frame.select(*_quoted(contract.landed), malformed, _name(files), in_task.alias("position"))
-
-
-def _read_parquet(
-    session: SparkSession, contract: Contract, _: tuple[str, ...], files: Sequence[LandedFile]
-) -> DataFrame:
-    frame = session.read.parquet(*[str(file.path) for file in files])
-    return frame.select(
-        *[F.col(f"`{name}`").cast("string").alias(name) for name in contract.landed],
-        F.lit(None).cast("string").alias(MALFORMED),
-        _name(files),
-        (F.col("_metadata.row_index") + 1).alias("position"),
-    )
-
-
-def _quoted(names: Iterable[str]) -> list[Column]:
-    return [F.col(f"`{name}`") for name in names]
-
-
-def _name(files: Sequence[LandedFile]) -> Column:
-    """The ledger's name of the file that a row comes from, cut out of Spark's URL of it."""
-    base = str(files[0].path)[: -len(files[0].name)]
-    path = F.url_decode(F.regexp_replace(F.col("_metadata.file_path"), r"\+", "%2B"))
-    return F.substring_index(path, base, -1).alias("source_file")
-
-
-def build_malformed(landed: DataFrame, batch: Batch) -> DataFrame:
-    """The lines that do not split into the file's columns, in the form of the quarantine table."""
-    return landed.where(F.col(MALFORMED).isNotNull()).select(
-        F.array(F.lit("STRUCTURE")).alias("reasons"),
-        F.col(MALFORMED).alias("raw"),
-        F.md5(MALFORMED).alias("digest"),
-        "source_file",
-        "position",
-        F.lit("ingest").alias("step"),
-        F.lit(batch.batch_id).alias("bronze_batch_id"),
-        F.lit(batch.batch_id).alias("batch_id"),
-    )
+def count_rows() -> list[Column]:
+    """The aggregates `read` and `malformed` over landed rows."""
+    return [F.count(F.lit(1)).alias("read"), F.count(REASONS).alias("malformed")]

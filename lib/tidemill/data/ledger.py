@@ -61,7 +61,7 @@ class Entry:
         table: `layer.name`.
         batch_id: its identity.
         digest: of its inputs.
-        cause: `new`, `late`, `rebuild` or `compact`.
+        cause: `new`, `late`, `rebuild`, `replay`, `waive` or `compact`.
         version: the table's Delta version that holds it.
         rows: rows written.
         run_id: the run that wrote it.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _TYPES = {
     "string": pa.string(),
+    "binary": pa.binary(),
     "boolean": pa.bool_(),
     "int": pa.int32(),
     "bigint": pa.int64(),

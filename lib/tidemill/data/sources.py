@@ -39,6 +39,8 @@ class Source:
         key: the columns that identify a row across corrections; without any, a row is its digest and its occurrence
             within its file, so equal lines of a file are kept.
         sequence: the column that orders corrections of one key; without one the arrival orders them.
+        operation: the column that says what a change record does; the contract's `operations` say which of its texts
+            mean an upsert and which a delete. Without one every row is an upsert.
     """
 
     name: str
@@ -50,3 +52,4 @@ class Source:
     completeness: timedelta = timedelta(days=1)
     key: tuple[str, ...] = ()
     sequence: str | None = None
+    operation: str | None = None

@@ -18,6 +18,10 @@ PERIOD_PROPERTY = "tidemill.period"
 DECLARATION_PROPERTY = "tidemill.declaration"
 
 
+# What silver adds to the columns of a contract, which therefore may not have these names.
+SILVER_OWN = ("event_time", "known_time", "seq", "content", "op", "row_id", "batch_id", "period", "bucket")
+
+
 @dataclass(frozen=True)
 class Lake:
     """The tables of one root, and the run that writes them.
@@ -77,13 +81,20 @@ class Table:
         return tuple(name for name, _ in self.columns)
 
 
-def bronze_table(source: Source, contract: Contract) -> Table:
-    """Grain: one landed row, every landed column a string, with its file and its place in it, counted from 1."""
-    landed = tuple((name, "string") for name in contract.landed)
+def bronze_table(source: Source, contract: Contract, more: tuple[str, ...] = ()) -> Table:
+    """Grain: one landed row, every landed column a string, with its file and its place in it, counted from 1.
+
+    Args:
+        source: whose rows these are.
+        contract: its columns.
+        more: columns beyond the contract that its policy lands, too.
+    """
+    landed = tuple((name, "string") for name in (*contract.landed, *more))
+    place = (("source_file", "string"), ("position", "bigint"), ("line", "bigint"), ("batch_id", "string"))
     return Table(
         BRONZE,
         source.name,
-        (*landed, ("source_file", "string"), ("position", "bigint"), ("batch_id", "string")),
+        (*landed, *place),
         partitions=("batch_id",),
         declaration=source.contract,
         evolves=True,
@@ -94,9 +105,10 @@ def silver_table(source: Source, contract: Contract) -> Table:
     """Grain: one valid, typed row per row identity and version; times in UTC.
 
     `row_id` is the identity across corrections; `event_time` when it happened; `known_time` when it arrived; `seq`
-    orders the versions of one identity; `op` is `upsert` or `delete`.
+    orders the versions of one identity, and `content`, a hash of the typed row, those of one `seq`; `op` is `upsert` or
+    `delete`.
     """
-    renamed = {source.event_time, source.known_time}
+    renamed = {source.event_time, source.known_time, source.operation}
     typed = tuple((c.name, c.type) for c in contract.columns if c.name not in renamed)
     return Table(
         SILVER,
@@ -106,6 +118,7 @@ def silver_table(source: Source, contract: Contract) -> Table:
             ("event_time", "timestamp"),
             ("known_time", "timestamp"),
             ("seq", "bigint"),
+            ("content", "bigint"),
             ("op", "string"),
             ("row_id", "string"),
             ("batch_id", "string"),
@@ -122,18 +135,25 @@ def silver_table(source: Source, contract: Contract) -> Table:
 
 
 def quarantine_table(source: Source) -> Table:
-    """Grain: one rejected row, with every reason, the landed text as JSON or line, its digest and its place."""
+    """Grain: one rejected row, with every reason, its bytes (at most 64 KiB of them), their digest and its place.
+
+    A file that is rejected as a whole is a row without a position. `state` is `open`, `replayed` or `waived`.
+    """
     return Table(
         QUARANTINE,
         source.name,
         (
             ("reasons", "array<string>"),
-            ("raw", "string"),
+            ("detail", "string"),
+            ("raw", "binary"),
+            ("raw_length", "bigint"),
             ("digest", "string"),
             ("source_file", "string"),
             ("position", "bigint"),
+            ("line", "bigint"),
             ("step", "string"),
             ("bronze_batch_id", "string"),
+            ("state", "string"),
             ("batch_id", "string"),
         ),
         partitions=("batch_id",),

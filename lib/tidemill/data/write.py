@@ -29,7 +29,7 @@ class Batch:
     Args:
         batch_id: its identity; the same identity is committed once.
         inputs: what it was made from, as JSON values; the same identity with other inputs is an error.
-        cause: `new`, `late`, `rebuild` or `compact`.
+        cause: `new`, `late`, `rebuild`, `replay`, `waive` or `compact`.
     """
 
     batch_id: str

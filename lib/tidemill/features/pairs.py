@@ -35,7 +35,9 @@ def with_validity(silver: DataFrame, *, versions: bool) -> DataFrame:
     """
     if not versions:
         return silver.withColumn("superseded_time", F.lit(None).cast("timestamp"))
-    later = Window.partitionBy("row_id").orderBy("seq").rowsBetween(1, Window.unboundedFollowing)
+    later = (
+        Window.partitionBy("row_id").orderBy("seq", "known_time", "content").rowsBetween(1, Window.unboundedFollowing)
+    )
     return silver.withColumn("superseded_time", F.min("known_time").over(later))
 
 

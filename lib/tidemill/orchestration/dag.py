@@ -14,7 +14,7 @@ ORDER = (
     "score",
     "monitor",
 )
-OUTSIDE = ("maintain",)
+OUTSIDE = ("maintain", "replay")
 
 
 def pipeline_steps(*, generated: bool) -> tuple[str, ...]:
