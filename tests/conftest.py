@@ -118,14 +118,19 @@ class Shop:
         return ledger.entries(self.root, label)
 
 
-@pytest.fixture
-def make_shop(tmp_path: Path) -> Callable[[str], Shop]:
-    """Makes shops, each with a root of its own name, that share one feature repository."""
-    repo = tmp_path / "repo"
+def make_shop_in(folder: Path) -> Callable[[str], Shop]:
+    """Makes shops in a folder, each with a root of its own name, that share one feature repository."""
+    repo = folder / "repo"
     (repo / "contracts" / "shop").mkdir(parents=True)
     (repo / "contracts" / "shop" / "orders.yaml").write_text(CONTRACT, encoding="utf-8")
     (repo / "shop.py").write_text(USE_CASE, encoding="utf-8")
-    return lambda name: Shop(repo, tmp_path / name)
+    return lambda name: Shop(repo, folder / name)
+
+
+@pytest.fixture
+def make_shop(tmp_path: Path) -> Callable[[str], Shop]:
+    """Makes shops, each with a root of its own name, that share one feature repository."""
+    return make_shop_in(tmp_path)
 
 
 @pytest.fixture

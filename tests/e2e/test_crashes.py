@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CONTRACT, USE_CASE, Shop
+from conftest import Shop, make_shop_in
 from shopkeeping import ALL_JOBS, AS_OF, contents, delivery, failpoints, job_of, recorded
 from tidemill.core.failpoints import Crashed, armed
 
@@ -34,10 +34,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, spark: object) -> World:
     folder = tmp_path_factory.mktemp("crashes")
-    (folder / "repo" / "contracts" / "shop").mkdir(parents=True)
-    (folder / "repo" / "contracts" / "shop" / "orders.yaml").write_text(CONTRACT, encoding="utf-8")
-    (folder / "repo" / "shop.py").write_text(USE_CASE, encoding="utf-8")
-    shop = Shop(folder / "repo", folder / "var")
+    shop = make_shop_in(folder)("var")
     shop.deliver("orders.csv", delivery())
     found = World(shop, {}, {})
     for job in ALL_JOBS.split():

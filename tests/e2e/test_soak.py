@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import CONTRACT, USE_CASE, Shop
+from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import ALL_JOBS, AS_OF, contents, delivery, failpoints, job_of, recorded
 from tidemill.cli.job import HOME
@@ -142,10 +142,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("kills")
-    (folder / "repo" / "contracts" / "shop").mkdir(parents=True)
-    (folder / "repo" / "contracts" / "shop" / "orders.yaml").write_text(CONTRACT, encoding="utf-8")
-    (folder / "repo" / "shop.py").write_text(USE_CASE, encoding="utf-8")
-    found = World(Shop(folder / "repo", folder / "var"), {}, {})
+    found = World(make_shop_in(folder)("var"), {}, {})
     found.shop.deliver("orders.csv", delivery())
     for job in ALL_JOBS.split():
         found.before[job] = folder / f"before-{job}"
