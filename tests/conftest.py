@@ -60,6 +60,10 @@ SHOP = UseCase(
 """
 
 
+# Tests put other databases in the place of MLflow's: no connection may outlive what was asked of it.
+os.environ["MLFLOW_SQLALCHEMYSTORE_POOLCLASS"] = "NullPool"
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The one session, small; class path and other settings come from the environment that `./test.sh` makes."""

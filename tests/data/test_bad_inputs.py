@@ -18,59 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Shop
-from tidemill.data.read import read_arrow
-from tidemill.data.tables import QUARANTINE, SILVER, Table
+from data_shops import GOOD, HEADER, land_contract, line, rows_of
+from tidemill.data.tables import BRONZE, QUARANTINE, SILVER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTRACT = """\
-apiVersion: v3.0.2
-kind: DataContract
-id: readings
-name: readings
-version: 1.0.0
-status: active
-servers:
-  - {{server: landing, type: local, path: "{{root}}/landing/readings", format: {format}}}
-customProperties:
-{options}
-schema:
-  - name: readings
-    properties:
-      - name: id
-        physicalName: id
-        logicalType: integer
-        required: true
-        customProperties: [{{property: nullTokens, value: ["NULL", "NA"]}}]
-      - name: amount
-        physicalName: amount
-        logicalType: number
-        customProperties: [{{property: nullTokens, value: ["NULL", "NA", '\\N', "-"]}}]
-      - {{name: ts, physicalName: ts, logicalType: timestamp, required: true}}
-      - {{name: name, physicalName: name, logicalType: string, required: true}}
-      - {{name: active, physicalName: active, logicalType: boolean}}
-{more}
-"""
-USE_CASE = """\
-from tidemill.declare import *
-
-WHO = Entity("name")
-READINGS = Source("readings", contract="shop/orders.yaml", entity=WHO, event_time="ts")
-VIEW = FeatureView("seen", version=1, entity=WHO, source=READINGS, cadence=days(1), ttl=days(2), features=(Recency(),))
-SHOP = UseCase(
-    "shop",
-    views=(VIEW,),
-    label=Label("gone", horizon=days(10), population=ActiveWithin(READINGS, days(20)), outcome=NoEventIn(READINGS)),
-    task="binary",
-    models=(LogisticRegression(),),
-    grid=Grid("2024-01-11", every=days(10)),
-    baseline="recency_days",
-)
-"""
-HEADER = "id,amount,ts,name,active\n"
-GOOD = "1,1.5,2024-01-01 00:00:00,ann,true\n"
+    from conftest import Shop
 
 
 @dataclass(frozen=True)
@@ -109,12 +63,6 @@ def csv(row: int, name: str, *lines: str, header: str = HEADER, **expected: Any)
 def one(row: int, file: str, reason: str, **changed: str) -> Case:
     """A good row and one with a value changed, which is rejected for one reason."""
     return csv(row, file, GOOD, line(**changed), rows={2: [reason]}, accepted=1)
-
-
-def line(**changed: str) -> str:
-    """A good row with values changed."""
-    values = {"id": "2", "amount": "2.5", "ts": "2024-01-02 00:00:00", "name": "bob", "active": "true", **changed}
-    return ",".join(values.values()) + "\n"
 
 
 def packed(text: str) -> bytes:
@@ -279,7 +227,9 @@ PARQUET = [
     parquet(68, "flipped", damage=lambda data: data[:30] + bytes(b ^ 0xFF for b in data[30:60]) + data[60:],
             file="PARQUET_UNREADABLE"),
     parquet(69, "narrow", id=pa.array([1, 2], pa.int32()), amount=pa.array([0.5, 0.25], pa.float32()), accepted=2),
-    parquet(70, "text-for-whole", id=pa.array(["1", "2"]), file="TYPE:id"),
+    parquet(70, "text-for-truth", active=pa.array(["true", "x"]), file="TYPE:active"),
+    parquet(70, "text-with-tokens", id=pa.array(["1", "NA"]), rows={2: ["NULL:id"]},
+            accepted=1),
     parquet(70, "double-for-whole", id=pa.array([1.0, 2.0]), file="TYPE:id"),
     parquet(70, "whole-for-text", name=pa.array([1, 2]), file="TYPE:name"),
     parquet(71, "unsigned", id=pa.array([1, 2**63 + 5], pa.uint64()), file="OVERFLOW:id"),
@@ -312,7 +262,7 @@ class Outcome:
 
 def deliver(folder: Path, cases: list[Case], form: str, options: str = "[]", more: str = "") -> Outcome:
     """Delivers the files of cases together, and runs ingest and refine."""
-    shop = shop_of(folder, form, options, more)
+    shop = land_contract(folder, form, options, more)
     place = shop.root / "landing" / "readings"
     place.mkdir(parents=True, exist_ok=True)
     for case in cases:
@@ -322,22 +272,11 @@ def deliver(folder: Path, cases: list[Case], form: str, options: str = "[]", mor
     return outcome_of(shop, summary)
 
 
-def shop_of(folder: Path, form: str, options: str = "[]", more: str = "") -> Shop:
-    shop = Shop(folder / "repo", folder / "var")
-    (shop.repo / "contracts" / "shop").mkdir(parents=True, exist_ok=True)
-    text = CONTRACT.format(format=form, options=f"  {options}", more=more)
-    (shop.repo / "contracts" / "shop" / "orders.yaml").write_text(text, encoding="utf-8")
-    (shop.repo / "shop.py").write_text(USE_CASE, encoding="utf-8")
-    return shop
-
-
 def outcome_of(shop: Shop, summary: dict[str, Any]) -> Outcome:
-    def rows(layer: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = read_arrow(shop.lake, Table(layer, "readings", ())).to_pylist()
-        return found
-
     record = json.loads((shop.root / "runs" / summary["run_id"] / "summary.json").read_text("utf-8"))
-    return Outcome(summary["counts"], "\n".join(record["notes"]), rows(QUARANTINE), rows(SILVER), rows("bronze"))
+    return Outcome(
+        summary["counts"], "\n".join(record["notes"]), *(rows_of(shop, layer) for layer in (QUARANTINE, SILVER, BRONZE))
+    )
 
 
 def check(case: Case, found: Outcome) -> None:

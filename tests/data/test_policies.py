@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from test_bad_inputs import GOOD, HEADER, check, csv, deliver, line, shop_of
+from data_shops import GOOD, HEADER, land, land_contract, line, rejected, rewrite, run, silver
+from test_bad_inputs import check, csv, deliver
 from tidemill.core.failpoints import Crashed, armed
-from tidemill.data.read import read, read_arrow
-from tidemill.data.tables import QUARANTINE, SILVER, Table
+from tidemill.data.read import read
+from tidemill.data.tables import SILVER, Table
 from tidemill.data.versions import build_current
 
 if TYPE_CHECKING:
@@ -20,35 +21,6 @@ if TYPE_CHECKING:
 
 def option(name: str, value: str) -> str:
     return f"- {{property: {name}, value: {value}}}"
-
-
-def run(shop: Shop, jobs: str, *arguments: str, code: int = 0) -> dict[str, Any]:
-    found, summary = shop.run(jobs, *arguments)
-    assert found == code, summary
-    return summary
-
-
-def land(shop: Shop, name: str, *lines: str, header: str = HEADER) -> None:
-    place = shop.root / "landing" / "readings"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / name).write_text(header + "".join(lines), encoding="utf-8")
-
-
-def rewrite(shop: Shop, old: str, new: str) -> None:
-    path = shop.repo / "contracts" / "shop" / "orders.yaml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def silver(shop: Shop, *columns: str) -> list[tuple[Any, ...]]:
-    rows = read_arrow(shop.lake, Table(SILVER, "readings", ())).to_pylist()
-    return sorted(tuple(row[c] for c in columns) for row in rows)
-
-
-def rejected(shop: Shop) -> list[tuple[Any, ...]]:
-    rows = read_arrow(shop.lake, Table(QUARANTINE, "readings", ())).to_pylist()
-    return sorted(((r["source_file"], r["position"] or 0, r["reasons"], r["state"]) for r in rows), key=str)
 
 
 MORE = "id,amount,ts,name,active,more\n"
@@ -103,7 +75,7 @@ def test_local_times_that_clocks_skip_or_repeat(tmp_path: Path, spark: SparkSess
 
 
 def test_a_time_as_a_number_states_its_unit(tmp_path: Path, spark: SparkSession) -> None:  # row 33
-    shop = shop_of(tmp_path, "csv")
+    shop = land_contract(tmp_path, "csv")
     rewrite(
         shop,
         "{name: ts, physicalName: ts, logicalType: timestamp, required: true}",
@@ -126,12 +98,12 @@ RULES = """\
 def test_actions_of_rules(tmp_path: Path, spark: SparkSession) -> None:
     lines = (GOOD, line(amount="500", active="false"), line(amount="600"))
     for action, counts in {"quarantine": (2, 1), "warn": (3, 0)}.items():
-        shop = shop_of(tmp_path / action, "csv", more=RULES % with_action(action))
+        shop = land_contract(tmp_path / action, "csv", more=RULES % with_action(action))
         land(shop, "a.csv", *lines)
         summary = run(shop, "ingest refine")
         assert (summary["counts"]["accepted"], summary["counts"]["quarantined"]) == counts
     assert rejected(shop) == []
-    batch = shop_of(tmp_path / "batch", "csv", more=RULES % with_action("fail_batch"))
+    batch = land_contract(tmp_path / "batch", "csv", more=RULES % with_action("fail_batch"))
     land(batch, "a.csv", *lines)
     error = run(batch, "ingest refine", code=65)["error"]
     assert (error["code"], "RULE:small" in error["what"]) == ("E_BATCH_REFUSED", True)
@@ -143,7 +115,7 @@ def test_actions_of_rules(tmp_path: Path, spark: SparkSession) -> None:
     ]
     land(batch, "b.csv", GOOD)  # the next delivery is a batch of its own
     assert run(batch, "ingest refine")["counts"]["accepted"] == 1
-    whole = shop_of(tmp_path / "run", "csv", more=RULES % with_action("fail_run"))
+    whole = land_contract(tmp_path / "run", "csv", more=RULES % with_action("fail_run"))
     land(whole, "a.csv", *lines)
     assert run(whole, "ingest refine", code=65)["error"]["code"] == "E_RULE"
     assert whole.batches("silver.readings") == []
@@ -155,7 +127,7 @@ def with_action(action: str) -> str:
 
 def test_volume_and_actions_of_columns(tmp_path: Path, spark: SparkSession) -> None:
     more = "    quality:\n      - {metric: rowCount, mustBeGreaterOrEqualTo: 2}\n"
-    shop = shop_of(tmp_path, "csv", more=more)
+    shop = land_contract(tmp_path, "csv", more=more)
     rewrite(
         shop,
         "{name: active, physicalName: active, logicalType: boolean}",
@@ -172,7 +144,7 @@ def test_volume_and_actions_of_columns(tmp_path: Path, spark: SparkSession) -> N
 
 def test_values_that_may_stand_once(tmp_path: Path, spark: SparkSession) -> None:
     more = "    quality:\n      - {metric: duplicateValues, arguments: {properties: [id, name]}}\n"
-    shop = shop_of(tmp_path, "csv", more=more)
+    shop = land_contract(tmp_path, "csv", more=more)
     land(shop, "a.csv", GOOD, line(id="1", name="ann"), line(id="1"), line(id="2", name="ann"), GOOD)
     run(shop, "ingest refine")
     assert rejected(shop) == [("a.csv", 2, ["UNIQUE:id+name"], "open")]  # an equal line is the same row, not another
@@ -190,7 +162,7 @@ def changes(folder: Path) -> Shop:
         "      - {name: op, physicalName: op, logicalType: string, required: true}\n"
         "      - {name: n, physicalName: n, logicalType: integer, required: true}\n"
     )
-    shop = shop_of(folder, "csv", more=more)
+    shop = land_contract(folder, "csv", more=more)
     path = shop.repo / "shop.py"
     text = path.read_text("utf-8").replace(
         'event_time="ts"', 'event_time="ts", key=("id",), sequence="n", operation="op"'
@@ -239,7 +211,7 @@ def test_a_change_of_unknown_kind_is_rejected(tmp_path: Path, spark: SparkSessio
 
 
 def test_rejected_rows_are_replayed_once_the_contract_is_right(tmp_path: Path, spark: SparkSession) -> None:
-    shop = shop_of(tmp_path, "csv")
+    shop = land_contract(tmp_path, "csv")
     land(shop, "a.csv", GOOD, line(active="yes"), line(active="perhaps"), 'x,"broken\n')
     land(shop, "b.csv", GOOD[:-1] + ",x\n", "few\n", header=MORE)
     first = run(shop, "ingest refine")
@@ -269,7 +241,7 @@ def test_rejected_rows_are_replayed_once_the_contract_is_right(tmp_path: Path, s
 
 
 def test_rejected_rows_are_waived_with_a_reason(tmp_path: Path, spark: SparkSession) -> None:
-    shop = shop_of(tmp_path, "csv")
+    shop = land_contract(tmp_path, "csv")
     land(shop, "a.csv", GOOD, "few\n", line(id="x"))
     run(shop, "ingest refine")
     summary = run(shop, "replay", "--because", "a test delivery")
@@ -281,7 +253,7 @@ def test_rejected_rows_are_waived_with_a_reason(tmp_path: Path, spark: SparkSess
 
 
 def test_a_correction_under_the_old_name_is_taken_on_request(tmp_path: Path, spark: SparkSession) -> None:
-    shop = shop_of(tmp_path, "csv")
+    shop = land_contract(tmp_path, "csv")
     land(shop, "a.csv", GOOD)
     run(shop, "ingest refine")
     land(shop, "a.csv", GOOD, line())
@@ -296,7 +268,7 @@ def test_columns_of_every_odd_name(tmp_path: Path, spark: SparkSession) -> None:
         f"      - {{name: odd_{n}, physicalName: {name!r}, logicalType: string}}\n".replace("'", '"')
         for n, name in enumerate(names)
     )
-    shop = shop_of(tmp_path, "csv", more=columns)
+    shop = land_contract(tmp_path, "csv", more=columns)
     header = HEADER[:-1] + "".join(f',"{name}"' for name in names) + "\n"
     land(shop, "a.csv", GOOD[:-1] + "".join(f",v{n}" for n in range(len(names))) + "\n", header=header)
     (shop.root / "landing" / "readings" / "b.csv").write_text(

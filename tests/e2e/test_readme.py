@@ -24,7 +24,7 @@ COMMANDS = [
     "./spark-submit.sh pipeline --use-case retail --as-of 2011-11-01",
     "./tidemill lookup retail 17850",
     "./tidemill promotions retail",
-    "./tidemill quarantine",
+    "./tidemill quarantine list",
     "./tidemill runs",
     "./tidemill ui",
     "./spark-submit.sh pipeline --use-case air_quality --as-of 2016-03-01 --dry-run",

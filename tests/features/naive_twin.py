@@ -10,7 +10,7 @@ from typing import Any
 MICRO = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 SCHEMA = (
-    "customer string, event_time timestamp, known_time timestamp, seq bigint, op string, row_id string,"
+    "customer string, event_time timestamp, known_time timestamp, seq bigint, content bigint, op string, row_id string,"
     " amount double, price decimal(12,2), kind string, active boolean"
 )
 Value = float | str | None
@@ -24,6 +24,7 @@ class Event:
     event_time: datetime
     known_time: datetime
     seq: int
+    content: int
     op: str
     row_id: str
     amount: float | None
@@ -184,6 +185,7 @@ def random_world(seed: int, customer: str, *, corrections: bool) -> list[Event]:
                     at,
                     at + late + seq * dice.choice([MICRO, DAY]),
                     seq if corrections else dice.randint(0, 1),
+                    dice.randint(0, 9),
                     "delete" if corrections and dice.random() < 0.2 else "upsert",
                     f"{customer}-{number}",
                     None if dice.random() < 0.2 else dice.choice((*odd, round(dice.uniform(-50, 50), 3), 0.1)),

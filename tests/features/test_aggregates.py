@@ -188,7 +188,15 @@ def test_features_equal_their_naive_twins(
 
 def event(customer: str, at: str, amount: float | None = 1.0, **others: Any) -> Event:
     moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    facts = {"known_time": moment, "seq": 0, "op": "upsert", "row_id": f"{customer} {at}", "price": None, "kind": "a"}
+    facts = {
+        "known_time": moment,
+        "seq": 0,
+        "content": 0,
+        "op": "upsert",
+        "row_id": f"{customer} {at}",
+        "price": None,
+        "kind": "a",
+    }
     return Event(customer, moment, amount=amount, active=None, **{**facts, **others})
 
 

@@ -41,6 +41,7 @@ SILVER = Table(
         ("seq", "bigint"),
         ("op", "string"),
         ("row_id", "string"),
+        ("content", "bigint"),
         ("period", "string"),
         ("bucket", "int"),
     ),
@@ -70,9 +71,11 @@ def deliver(lake: Lake, spark: SparkSession) -> Deliver:
     """Commits a silver batch of events: customer and day, known at once."""
 
     def commit_events(name: str, *events: tuple[str, int], cause: str = "new") -> None:
-        rows = [(c, day(d), day(d), 0, "upsert", f"{c} {d}") for c, d in events]
+        rows = [(c, day(d), day(d), 0, 0, "upsert", f"{c} {d}") for c, d in events]
         frame = spark.createDataFrame(
-            rows, "customer string, event_time timestamp, known_time timestamp, seq bigint, op string, row_id string"
+            rows,
+            "customer string, event_time timestamp, known_time timestamp, seq bigint, content bigint, op string,"
+            " row_id string",
         )
         counts = {"first_known": min(to_micros(day(d)) for _, d in events), "revised": 0}
         everything = Slice("true") if cause == "rebuild" else None

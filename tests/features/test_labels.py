@@ -105,7 +105,7 @@ def test_labels_equal_their_naive_twins(spark: SparkSession, kind: Any, correcti
 
 
 def event(customer: str, at: datetime, **others: Any) -> Event:
-    facts: dict[str, Any] = {"known_time": at, "seq": 0, "op": "upsert", "row_id": f"{customer} {at}"}
+    facts: dict[str, Any] = {"known_time": at, "seq": 0, "content": 0, "op": "upsert", "row_id": f"{customer} {at}"}
     facts |= {"amount": 1.0, "price": None, "kind": None, "active": True, **others}
     return Event(customer, at, **facts)
 

@@ -107,7 +107,7 @@ class Kafka:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"topic {name} has no leader after {ANSWER_SECONDS} seconds")
 
-    def produce(self, topic: str, values: Iterable[bytes], partition: int | None = None) -> None:
+    def produce(self, topic: str, values: Iterable[bytes | None], partition: int | None = None) -> None:
         """Writes records without a key, to one partition or to all in turn; returns when they are stored."""
         from confluent_kafka import Producer
 

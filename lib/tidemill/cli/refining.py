@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from tidemill.core.failpoints import failpoint
+from tidemill.core.time import from_micros
 from tidemill.data import ledger
 from tidemill.data.balance import check_balance
 from tidemill.data.commit import commit, derived_batch
@@ -33,6 +34,8 @@ from tidemill.data.versions import build_silver, keep_unknown, revised_rows
 from tidemill.data.write import Slice
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
@@ -72,8 +75,14 @@ def refine_source(context: Context, source: Source) -> Refined:
     return Refined(len(done), tuple(r for d in done for r in d.refused), tuple(n for d in done for n in d.notes))
 
 
-def judged_rows(context: Context, source: Source, rows: DataFrame) -> tuple[DataFrame, DataFrame | None]:
-    """Bronze rows typed and judged, and the silver that they were judged against, if there is any."""
+def judged_rows(
+    context: Context, source: Source, rows: DataFrame, batches: Collection[str]
+) -> tuple[DataFrame, DataFrame | None]:
+    """Bronze rows typed and judged, and the silver that they were judged against, if there is any.
+
+    What lies in the future is told by when the batches landed, plus a day: whoever finishes a batch later, after a
+    crash, judges it as it was begun.
+    """
     lake, contract, silver = context.lake, context.contract(source), context.silver(source)
     known = None
     if version_of(lake, silver) is not None and not context.rebuild:
@@ -82,7 +91,9 @@ def judged_rows(context: Context, source: Source, rows: DataFrame) -> tuple[Data
     others = {
         s.name: read(context.spark, lake, context.silver(s)) for s in context.use_case.sources if s.name in wanted
     }
-    typed = with_types(rows, contract, context.now + timedelta(days=1), source)
+    entries = ledger.entries(lake.root, bronze_table(source, contract).label)
+    landed = max(entry.committed_at for entry in entries if entry.batch_id in batches)
+    typed = with_types(rows, contract, from_micros(landed) + timedelta(days=1), source)
     return with_relations(typed, contract, source, known, others), known
 
 
@@ -91,7 +102,8 @@ def _refine_batches(context: Context, source: Source, todo: list[str]) -> Refine
     bronze, silver = bronze_table(source, contract), context.silver(source)
     context.progress.say(f"{source.name}: checking {len(todo)} batch(es)")
     inputs = {"bronze": todo, "contract": contract.digest, **context.again}
-    typed, known = judged_rows(context, source, read(context.spark, lake, bronze).where(F.col("batch_id").isin(todo)))
+    landed = read(context.spark, lake, bronze).where(F.col("batch_id").isin(todo))
+    typed, known = judged_rows(context, source, landed, todo)
     judged = judge(row.asDict() for row in build_kinds(typed, source).toLocalIterator())
     enforce_null_shares(contract, judged.rows, judged.reasons, silver.label)
     enforce_run(contract, judged, silver.label)

@@ -110,7 +110,9 @@ def _replay_refining(context: Context, source: Source, batches: Sequence[str]) -
     open_ = held.where((F.col("state") == OPEN) & (F.col("step") == REFINE))
     places = open_.select(F.col("bronze_batch_id").alias("batch_id"), FILE, POSITION)
     bronze = read(context.spark, lake, bronze_table(source, contract))
-    typed, known = judged_rows(context, source, bronze.join(places, ["batch_id", FILE, POSITION], "left_semi"))
+    landed = {str(row["batch_id"]) for row in places.select("batch_id").distinct().toLocalIterator()}
+    rows = bronze.join(places, ["batch_id", FILE, POSITION], "left_semi")
+    typed, known = judged_rows(context, source, rows, landed)
     judged = judge(row.asDict() for row in build_kinds(typed, source).toLocalIterator())
     good = judged.rows - judged.rejected
     if not good:

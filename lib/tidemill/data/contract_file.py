@@ -15,14 +15,15 @@ import yaml
 from open_data_contract_standard.model import DataQuality, OpenDataContractStandard, SchemaProperty
 
 from tidemill.core.digest import digest_of
-from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.errors import Exit, TidemillError
 from tidemill.data import contract as values
 from tidemill.data.contract import Column, Contract, Rule, Volume
+from tidemill.data.contract_fields import choice, custom, different, one_of, only, some, texts
 from tidemill.data.kinds import kind_names
 from tidemill.data.schema import arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 _TYPES = {
@@ -70,15 +71,15 @@ def read_contract_file(path: Path) -> Contract:
 
 
 def _body(found: OpenDataContractStandard) -> dict[str, Any]:
-    schema = _only(found.schema_, "schema")
-    server = _only(found.servers, "servers")
-    options = _custom(found.customProperties)
-    _one_of("format", str(server.format), kind_names())
-    _some(schema.properties or (), "properties")
+    schema = only(found.schema_, "schema")
+    server = only(found.servers, "servers")
+    options = custom(found.customProperties)
+    one_of("format", str(server.format), kind_names())
+    some(schema.properties or (), "properties")
     columns = tuple(_column(p) for p in schema.properties)
-    _different("columns", (c.name for c in columns))
-    _different("columns", (c.physical for c in columns if c.physical is not None))
-    _different("columns", (c.landed.casefold() for c in columns if c.physical is not None))
+    different("columns", (c.name for c in columns))
+    different("columns", (c.physical for c in columns if c.physical is not None))
+    different("columns", (c.landed.casefold() for c in columns if c.physical is not None))
     quality = schema.quality or []
     return {
         "name": str(schema.name),
@@ -88,12 +89,12 @@ def _body(found: OpenDataContractStandard) -> dict[str, Any]:
         "path": str(server.path or ""),
         "server": _server(server),
         "delimiter": server.delimiter or ",",
-        "by_name": _choice(options, "columnOrder", ("exact", "by_name")) == "by_name",
+        "by_name": choice(options, "columnOrder", ("exact", "by_name")) == "by_name",
         "multiline": bool(options.get("multiline", False)),
-        "new_columns": _choice(options, "newColumns", values.NEW_COLUMNS),
+        "new_columns": choice(options, "newColumns", values.NEW_COLUMNS),
         "timezone": str(options.get("timezone", "UTC")),
         "freshness": _freshness(found),
-        "stale": _choice(options, "stale", ("warn", "stop")),
+        "stale": choice(options, "stale", ("warn", "stop")),
         "rules": _rules(quality),
         "volume": _volume(quality),
         "unique": _unique(quality, [c.name for c in columns]),
@@ -102,16 +103,16 @@ def _body(found: OpenDataContractStandard) -> dict[str, Any]:
 
 
 def _column(found: SchemaProperty) -> Column:
-    options, custom = found.logicalTypeOptions or {}, _custom(found.customProperties)
+    options, own = found.logicalTypeOptions or {}, custom(found.customProperties)
     logical = found.logicalType or "string"
     try:
-        _one_of("type", logical, tuple(_TYPES))
-        _some((found.physicalName, found.transformLogic), "physicalName or transformLogic")
+        one_of("type", logical, tuple(_TYPES))
+        some((found.physicalName, found.transformLogic), "physicalName or transformLogic")
         kind = found.physicalType or _TYPES[logical]
         arrow_type(kind)  # refuses what no table here holds
-        epoch = custom.get("epoch")
+        epoch = own.get("epoch")
         if epoch is not None:
-            _one_of("epoch", str(epoch), tuple(values.EPOCHS))
+            one_of("epoch", str(epoch), tuple(values.EPOCHS))
         length = options.get("maxLength")
         share = next((q.mustBeLessOrEqualTo for q in found.quality or () if q.metric == "nullValues"), None)
         return Column(
@@ -123,21 +124,21 @@ def _column(found: SchemaProperty) -> Column:
             key=bool(found.primaryKey),
             unique=bool(found.unique),
             logic=found.transformLogic,
-            null_tokens=_texts(custom.get("nullTokens", ())),
-            true_tokens=_texts(custom.get("trueTokens", ("true",))),
-            false_tokens=_texts(custom.get("falseTokens", ("false",))),
+            null_tokens=texts(own.get("nullTokens", ())),
+            true_tokens=texts(own.get("trueTokens", ("true",))),
+            false_tokens=texts(own.get("falseTokens", ("false",))),
             format=options.get("format"),
             epoch=None if epoch is None else str(epoch),
             minimum=_literal(options.get("minimum"), logical),
             maximum=_literal(options.get("maximum"), logical),
             max_length=None if length is None else int(length),
             pattern=options.get("pattern"),
-            allowed=_texts(custom.get("allowedValues", ())),
-            non_finite=bool(custom.get("nonFinite", False)),
-            unicode_digits=bool(custom.get("unicodeDigits", False)),
+            allowed=texts(own.get("allowedValues", ())),
+            non_finite=bool(own.get("nonFinite", False)),
+            unicode_digits=bool(own.get("unicodeDigits", False)),
             null_share=None if share is None else float(share) / 100,
             references=_reference(found),
-            actions=tuple(sorted((str(k), _action(v)) for k, v in dict(custom.get("actions", {})).items())),
+            actions=tuple(sorted((str(k), _action(v)) for k, v in dict(own.get("actions", {})).items())),
             description=found.description or "",
         )
     except (ValueError, TypeError) as error:
@@ -146,7 +147,7 @@ def _column(found: SchemaProperty) -> Column:
 
 def _server(server: Any) -> dict[str, str]:
     given = {name.removesuffix("_"): getattr(server, name) for name in _SERVER}
-    given |= _custom(server.customProperties)
+    given |= custom(server.customProperties)
     return {name: str(value) for name, value in sorted(given.items()) if value is not None}
 
 
@@ -165,8 +166,8 @@ def _rules(quality: Sequence[DataQuality]) -> tuple[Rule, ...]:
         if item.query is not None:
             if not item.name:
                 raise ValueError("a quality rule with a query needs a name")
-            found.append(Rule(item.name, item.query, _action(_custom(item.customProperties).get("action"))))
-    _different("rules", (rule.name for rule in found))
+            found.append(Rule(item.name, item.query, _action(custom(item.customProperties).get("action"))))
+    different("rules", (rule.name for rule in found))
     return tuple(found)
 
 
@@ -176,7 +177,7 @@ def _volume(quality: Sequence[DataQuality]) -> Volume | None:
             least, most = item.mustBeGreaterOrEqualTo, item.mustBeLessOrEqualTo
             if item.mustBeBetween:
                 least, most = item.mustBeBetween
-            action = _custom(item.customProperties).get("action", values.FAIL_BATCH)
+            action = custom(item.customProperties).get("action", values.FAIL_BATCH)
             bounds = [None if bound is None else int(bound) for bound in (least, most)]
             return Volume(bounds[0], bounds[1], _action(action))
     return None
@@ -186,17 +187,17 @@ def _unique(quality: Sequence[DataQuality], names: Sequence[str]) -> tuple[tuple
     found = []
     for item in quality:
         if item.metric == "duplicateValues":
-            group = _texts((item.arguments or {}).get("properties", ()))
+            group = texts((item.arguments or {}).get("properties", ()))
             for name in group:
-                _one_of("property", name, tuple(names))
+                one_of("property", name, tuple(names))
             found.append(group)
     return tuple(found)
 
 
 def _operations(given: Any) -> tuple[tuple[str, str], ...]:
-    table = _OPERATIONS if given is None else {str(k): _texts(v) for k, v in dict(given).items()}
+    table = _OPERATIONS if given is None else {str(k): texts(v) for k, v in dict(given).items()}
     for operation in table:
-        _one_of("operation", operation, tuple(_OPERATIONS))
+        one_of("operation", operation, tuple(_OPERATIONS))
     return tuple((text, operation) for operation, texts in table.items() for text in texts)
 
 
@@ -210,49 +211,8 @@ def _freshness(found: OpenDataContractStandard) -> timedelta | None:
 def _action(value: Any) -> str:
     if value is None:
         return values.QUARANTINE_ROW
-    _one_of("action", str(value), values.ACTIONS)
+    one_of("action", str(value), values.ACTIONS)
     return str(value)
-
-
-def _choice(options: dict[str, Any], name: str, known: tuple[str, ...]) -> str:
-    """An option that takes one of some words; the first is the default."""
-    value = str(options.get(name, known[0]))
-    _one_of(name, value, known)
-    return value
-
-
-def _texts(items: Any) -> tuple[str, ...]:
-    found = [items] if isinstance(items, str | int | float) else list(items)
-    if any(isinstance(item, bool) for item in found):
-        raise ValueError("YAML takes true, false, yes, no, on and off for truth values: put such texts in quotes")
-    return tuple(str(item) for item in found)
-
-
-def _one_of(field: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{field} {value!r} is not known; {nearest(value, known)}")
-
-
-def _different(what: str, names: Iterable[str]) -> None:
-    found = list(names)
-    for name in found:
-        if found.count(name) > 1:
-            raise ValueError(f"two {what} are named {name!r}")
-
-
-def _some(items: Sequence[Any], what: str) -> None:
-    if not any(item is not None for item in items):
-        raise ValueError(f"nothing stands under {what}")
-
-
-def _only(items: list[Any] | None, what: str) -> Any:
-    if not items or len(items) != 1:
-        raise ValueError(f"exactly one entry is expected under {what}, there are {len(items or ())}")
-    return items[0]
-
-
-def _custom(items: list[Any] | None) -> dict[str, Any]:
-    return {item.property: item.value for item in items or ()}
 
 
 def _literal(value: Any, logical: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data import ledger
@@ -29,7 +30,7 @@ def read(spark: SparkSession, lake: Lake, table: Table) -> DataFrame:
     """
     version = _required(lake, table)
     reader = spark.read.format("delta")
-    if DeltaTable(str(lake.path(table))).version() != version:
+    if open_table(lake, table).version() != version:
         # Only then: Delta refuses time travel to a version older than its file retention, even to the newest one.
         reader = reader.option("versionAsOf", version)
     return reader.load(str(lake.path(table)))
@@ -44,16 +45,48 @@ def read_arrow(
         TidemillError: E_NO_TABLE (no input) where it holds nothing yet.
     """
     version = _required(lake, table)
-    return (
-        DeltaTable(str(lake.path(table)), version=version).to_pyarrow_dataset().to_table(columns=columns, filter=where)
-    )
+    try:
+        return open_table(lake, table, version).to_pyarrow_dataset().to_table(columns=columns, filter=where)
+    except OSError as error:
+        raise _damaged(lake, table, str(error)) from error
 
 
 def rows_of(lake: Lake, table: Table) -> int:
     """The rows of the last ledgered version, from the log's statistics."""
     version = _required(lake, table)
-    actions = DeltaTable(str(lake.path(table)), version=version).get_add_actions(flatten=True)
+    actions = open_table(lake, table, version).get_add_actions(flatten=True)
     return sum(int(n) for n in pa.table(actions)["num_records"].to_pylist())
+
+
+def open_table(lake: Lake, table: Table, version: int | None = None) -> DeltaTable:
+    """The table by its log, at a version or the newest, once the log is known to reach the ledger's last version.
+
+    Raises:
+        TidemillError: E_TABLE_DAMAGED (data) where the log cannot be read, or holds less than the ledger says.
+    """
+    path, ledgered = lake.path(table), version_of(lake, table)
+    try:
+        found = DeltaTable(str(path)) if version is None else DeltaTable(str(path), version=version)
+        newest = found.version() if version is None else DeltaTable(str(path)).version()
+    except (DeltaError, OSError) as error:
+        raise _damaged(lake, table, str(error)) from error
+    if ledgered is not None:
+        last = path / "_delta_log" / f"{ledgered:020}.json"
+        # An entry that was cut to nothing is read as one that changed nothing: its rows would silently be gone.
+        if newest < ledgered or (last.exists() and last.stat().st_size == 0):
+            raise _damaged(lake, table, f"its log ends at or before version {ledgered}, which the ledger knows: {last}")
+    return found
+
+
+def _damaged(lake: Lake, table: Table, what: str) -> TidemillError:
+    return TidemillError(
+        "E_TABLE_DAMAGED",
+        f"the table cannot be read as it was committed: {what.splitlines()[0][:300]}",
+        where=f"{table.label} at {lake.path(table)}",
+        next_step="bring the folder back from a backup; or move it away, with its rows of the ledger, and run the jobs"
+        " that write it again",
+        exit_code=Exit.DATA,
+    )
 
 
 def layout_of(lake: Lake, table: Table) -> tuple[int, str]:

@@ -51,6 +51,7 @@ def fetch(session: Callable[[], SparkSession], contract: Contract, folder: Path,
         since = _fetched_until(folder)
         if until is None or until == since:
             return
+        _check_behind(folder, since, until)
         after = f" and {cutoff} > {_start(contract, since)}" if since else ""
         window = f"({cutoff} <= {_literal(until)}{after})"
         _land(spark, contract, f"{table} where {window} or {cutoff} is null", part, properties, folder / _name(until))
@@ -131,6 +132,18 @@ def _quoted(name: str, contract: Contract, field: str) -> str:
 
 def _quoted_any(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
+
+
+def _check_behind(folder: Path, since: str | None, until: str) -> None:
+    if since is None or since < until:
+        return
+    raise TidemillError(
+        "E_FETCHED_AHEAD",
+        f"rows were fetched up to {since}, but the table's newest are of {until}: nothing would ever be new again",
+        where=str(folder / _name(since)),
+        next_step="if the table was set back, give the source another name; if the folder is wrong, move it away",
+        exit_code=Exit.DATA,
+    )
 
 
 def _literal(text: str) -> str:

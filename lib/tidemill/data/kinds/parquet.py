@@ -86,7 +86,9 @@ def _check_types(schema: pa.Schema, names: dict[str, str], contract: Contract) -
             texts.append(name)
         if pa.types.is_null(kind) or column.logic is not None or contract.format != KIND.name:
             continue  # what another kind of source has landed are texts
-        if not any(fits(kind) for fits in _FITS[column.logical]):
+        # Whoever declares texts that mean null has a column of texts.
+        fitting = (*_FITS[column.logical], *_TEXT) if column.null_tokens else _FITS[column.logical]
+        if not any(fits(kind) for fits in fitting):
             raise Rejected(f"TYPE:{column.name}", f"the column {name!r} is {kind}, not {column.logical}")
     return texts
 
