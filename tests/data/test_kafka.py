@@ -81,11 +81,11 @@ def test_what_is_no_record_is_explained(tmp_path: Path, kafka: Kafka, spark: obj
         (None, ["NULL_VALUE"]),
         (b"\x00\x00\x00\x00\x07avro", ["SYNTAX"]),
         (b"\xff\xfe\x00", ["ENCODING"]),
-        (b"", ["SYNTAX"]),
+        (b"", ["TRUNCATED"]),
         (value(1, ts="1969-12-31 23:59:59"), []),
         (value(1, ts="1000-01-01"), ["TS_RANGE:ts"]),
         (value(1, ts="2999-01-01"), ["TS_FUTURE:ts"]),
-        (value(1, name="x" * 1_100_000)[:900_000], ["SYNTAX"]),
+        (value(1, name="x" * 1_100_000)[:900_000], ["TRUNCATED"]),
     ]
     kafka.produce(topic, [text for text, _ in bad], partition=0)
     counts = run(shop, "ingest refine")["counts"]
