@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
 from tidemill.core.lease import lease
+from tidemill.data.arrow_files import arrow_dataset
 from tidemill.data.tables import OPS, Lake, Table
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def entries(root: Path, label: str | None = None) -> list[Entry]:
     path = root / "lake" / OPS / LEDGER.name
     if not DeltaTable.is_deltatable(str(path)):
         return []
-    table = DeltaTable(str(path)).to_pyarrow_table()
+    table = arrow_dataset(DeltaTable(str(path)), path).to_table()
     if label is not None:
         table = table.filter(pc.equal(table["table"], label))
     rows = table.set_column(

@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data import ledger
+from tidemill.data.arrow_files import arrow_dataset
 from tidemill.data.tables import BUCKETS_PROPERTY, PERIOD_PROPERTY, Lake, Table
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def read_arrow(
     """
     version = _required(lake, table)
     try:
-        return open_table(lake, table, version).to_pyarrow_dataset().to_table(columns=columns, filter=where)
+        found = arrow_dataset(open_table(lake, table, version), lake.path(table))
+        return found.to_table(columns=columns, filter=where)
     except OSError as error:
         raise _damaged(lake, table, str(error)) from error
 

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from tidemill.core.time import MICROSECOND, from_micros, round_up
+from tidemill.data.arrow_files import arrow_dataset
 from tidemill.data.read import version_of
 
 if TYPE_CHECKING:
@@ -49,11 +50,9 @@ def _extreme(lake: Lake, silver: Table, at: datetime | None, *, newest: bool) ->
     if at is not None:
         moment = pa.scalar(at, pa.timestamp("us", tz="UTC"))
         where = (ds.field("event_time") < moment) & (ds.field("known_time") < moment)
-    scanner = (
-        DeltaTable(str(lake.path(silver)), version=version)
-        .to_pyarrow_dataset()
-        .scanner(columns=["event_time", "known_time"], filter=where)
-    )
+    path = lake.path(silver)
+    files = arrow_dataset(DeltaTable(str(path), version=version), path)
+    scanner = files.scanner(columns=["event_time", "known_time"], filter=where)
     found: list[int] = []
     for batch in scanner.to_batches():
         if batch.num_rows:
