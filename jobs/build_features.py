@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.cli.job import main
 from tidemill.cli.plan import gold_builder, training_times
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.core.parallel import side_by_side
 from tidemill.features.gold import commit_labels, commit_view
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ def run(context: Context) -> Result:
     use_case, builder = context.use_case, gold_builder(context)
     asked = {context.as_of, *context.requested}
     matured = training_times(context)
-    built = 0
-    for view in use_case.views:
-        context.progress.say(f"view {view.name}")
-        built += commit_view(builder, view, sorted({*matured, *asked}))
+    times = sorted({*matured, *asked})
+    context.progress.say(f"{len(use_case.views)} view(s)")
+    built = sum(side_by_side(lambda v: commit_view(builder, v, times), use_case.views, context.config.parallel_tables))
     context.progress.say("labels")
     labelled = commit_labels(builder, use_case.name, use_case.label, matured)
     counts = {"as_of_times": built, "label_times": labelled}

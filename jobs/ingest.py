@@ -9,6 +9,7 @@ from tidemill.cli.ingesting import ingest_source
 from tidemill.cli.job import main
 from tidemill.cli.refining import refine_source
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.core.parallel import side_by_side
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances
 from tidemill.data.slices import FIRST_KNOWN
@@ -22,7 +23,7 @@ def run(context: Context) -> Result:
     """Ingests what is new of every source of the use case; with --stream goes on, refining it, until it is stopped."""
     if context.stream:
         _follow(context)
-    found = [ingest_source(context, source) for source in context.use_case.sources]
+    found = side_by_side(lambda s: ingest_source(context, s), context.use_case.sources, context.config.parallel_tables)
     done = [counts for outcome in found for counts in outcome.batches]
     files = {name: sum(outcome.files[name] for outcome in found) for name in found[0].files}
     notes = tuple(note for outcome in found for note in outcome.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.cli.job import main
-from tidemill.cli.refining import refine_source
+from tidemill.cli.refining import refine_sources
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data import ledger
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> Result:
     """Refines the bronze batches that silver does not hold yet, of every source of the use case."""
-    done = [refine_source(context, source) for source in context.use_case.sources]
+    done = refine_sources(context)
     refused = [fault for outcome in done for fault in outcome.refused]
     if refused:
         raise TidemillError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from tidemill.data.contract import Contract
     from tidemill.data.sources import Source
     from tidemill.models.use_case import UseCase
+
+
+_STARTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,10 @@ class Context:
     @cached_property
     def spark(self) -> SparkSession:
         """The Spark session, made when it is first asked for."""
-        self.progress.say("starting Spark")
-        log = run_folder(self.root, self.lake.run_id) / SPARK_LOG
-        return spark_session(f"{self.job} {self.use_case.name}", log)
+        with _STARTING:  # tables that are worked on side by side ask for it at the same time
+            self.progress.say("starting Spark")
+            log = run_folder(self.root, self.lake.run_id) / SPARK_LOG
+            return spark_session(f"{self.job} {self.use_case.name}", log)
 
     def contract(self, source: Source) -> Contract:
         """The source's contract, read once."""

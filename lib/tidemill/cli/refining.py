@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from tidemill.core.failpoints import failpoint
+from tidemill.core.parallel import side_by_side
 from tidemill.core.time import from_micros
 from tidemill.data import ledger
 from tidemill.data.balance import check_balance
@@ -21,7 +23,7 @@ from tidemill.data.judgement import (
     judge,
     volume_warning,
 )
-from tidemill.data.kinds.kind import REASONS
+from tidemill.data.kinds.kind import RAW, REASONS
 from tidemill.data.landing import settled
 from tidemill.data.layout import with_layout
 from tidemill.data.quarantine import REFINE, build_rejected
@@ -30,7 +32,7 @@ from tidemill.data.refine import with_types
 from tidemill.data.relations import with_relations
 from tidemill.data.slices import FIRST_KNOWN
 from tidemill.data.tables import bronze_table, quarantine_table
-from tidemill.data.versions import build_silver, keep_unknown, revised_rows
+from tidemill.data.versions import DIGEST, build_silver, keep_unknown, revised_rows
 from tidemill.data.write import Slice
 
 if TYPE_CHECKING:
@@ -58,6 +60,14 @@ class Refined:
     batches: int = 0
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def refine_sources(context: Context) -> list[Refined]:
+    """Refines all sources of the use case: first those that refer to no other, which the others may refer to."""
+    sources, threads = context.use_case.sources, context.config.parallel_tables
+    refers = {s: any(c.references is not None for c in context.contract(s).columns) for s in sources}
+    done = side_by_side(lambda s: refine_source(context, s), [s for s in sources if not refers[s]], threads)
+    return [*done, *(refine_source(context, s) for s in sources if refers[s])]
 
 
 def refine_source(context: Context, source: Source) -> Refined:
@@ -99,23 +109,51 @@ def judged_rows(
 
 def _refine_batches(context: Context, source: Source, todo: list[str]) -> Refined:
     lake, contract = context.lake, context.contract(source)
-    bronze, silver = bronze_table(source, contract), context.silver(source)
+    bronze = bronze_table(source, contract)
     context.progress.say(f"{source.name}: checking {len(todo)} batch(es)")
     inputs = {"bronze": todo, "contract": contract.digest, **context.again}
     landed = read(context.spark, lake, bronze).where(F.col("batch_id").isin(todo))
     typed, known = judged_rows(context, source, landed, todo)
-    judged = judge(row.asDict() for row in build_kinds(typed, source).toLocalIterator())
+    # Rows are typed once for the three questions that follow; their bytes are wanted of the rejected ones alone.
+    slim = typed.drop(RAW, *((DIGEST,) if source.key else ())).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        return _commit_judged(context, source, inputs, typed, slim, known)
+    finally:
+        slim.unpersist()
+
+
+def _commit_judged(
+    context: Context,
+    source: Source,
+    inputs: dict[str, Any],
+    typed: DataFrame,
+    slim: DataFrame,
+    known: DataFrame | None,
+) -> Refined:
+    """Writes what was rejected, then the versions that are left.
+
+    Args:
+        context: the run.
+        source: whose rows these are.
+        inputs: of the two batches.
+        typed: the judged rows with their bytes.
+        slim: the same rows without them, kept at hand.
+        known: silver as it is, if there is any.
+    """
+    lake, contract, silver = context.lake, context.contract(source), context.silver(source)
+    judged = judge(row.asDict() for row in build_kinds(slim, source).toLocalIterator())
     enforce_null_shares(contract, judged.rows, judged.reasons, silver.label)
     enforce_run(contract, judged, silver.label)
     fault = batch_fault(contract, judged)
     if fault is not None:  # nothing of it is accepted; what was wrong with single rows stays among the reasons
-        typed = typed.withColumn(REASONS, F.array_append(REASONS, F.lit("BATCH_REFUSED")))
-        judged = judge(row.asDict() for row in build_kinds(typed, source).toLocalIterator())
+        refused = {REASONS: F.array_append(REASONS, F.lit("BATCH_REFUSED"))}
+        typed, slim = typed.withColumns(refused), slim.withColumns(refused)
+        judged = judge(row.asDict() for row in build_kinds(slim, source).toLocalIterator())
     if judged.rejected or judged.warnings:
         _commit_rejected(context, source, typed, inputs, judged)
     failpoint("refine.between_tables", source.name)
     context.progress.say(f"{source.name}: {judged.rows - judged.rejected} valid rows")
-    valid = typed.where(F.size(REASONS) == 0)
+    valid = slim.where(F.size(REASONS) == 0)
     facts = {
         "read": judged.rows,
         "quarantined": judged.rejected,

@@ -96,6 +96,7 @@ class Config(_Section):
 
     layout: Layout
     lease_timeout: Annotated[float, Field(ge=0)]
+    parallel_tables: Positive
     sources: dict[str, SourcePlace]
     generate: Generate
     stream: Stream

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tidemill.data.contract import WARN
 from tidemill.data.kinds.kind import DETAIL, FILE, LINE, POSITION, RAW, REASONS
-from tidemill.data.typing_rules import clean, faults
+from tidemill.data.typing_rules import clean, faults, shape, text_of
 from tidemill.data.typing_rules import typed as typed_value
 from tidemill.data.versions import DELETE, DIGEST, operation_of
 
@@ -51,27 +51,36 @@ def with_types(bronze: DataFrame, contract: Contract, latest: datetime, source: 
         raw.cast("binary").alias(RAW),
         F.md5(raw).alias(DIGEST),
     )
-    checks = [(c, code, failed) for c in landed for code, failed in faults(c, contract, latest)]
-    typed = text.select(
-        *[typed_value(c, contract).alias(c.name) for c in landed],
+    # Each step gives its results a name: what stands in several conditions is computed once.
+    texts = {c.name: f"_text_{i}" for i, c in enumerate(landed)}
+    named = text.select(
+        *[text_of(c).alias(texts[c.name]) for c in landed],
         *[_landed(c).isNotNull().alias(f"_has_{c.name}") for c in landed],
-        *[failed.alias(f"_fault_{i}") for i, (_, _, failed) in enumerate(checks)],
-        *_PLACE,
-        RAW,
-        DIGEST,
+        *[*_PLACE, RAW, DIGEST],
     )
+    typed = named.withColumns({c.name: typed_value(c, contract, F.col(texts[c.name])) for c in landed})
+    looks = {c.name: f"_looks_{i}" for i, c in enumerate(landed)}
+    typed = typed.withColumns({looks[c.name]: shape(c, F.col(texts[c.name]), _value(c)) for c in landed})
+    checks = [
+        (f"{code}:{c.name}", failed)
+        for c in landed
+        for code, failed in faults(c, contract, latest, F.col(texts[c.name]), _value(c), F.col(looks[c.name]))
+    ]
     for c in contract.columns:
         if c.physical is None:
             value = F.expr(str(c.logic))
             typed = typed.withColumns({c.name: value.try_cast(c.type), f"_has_{c.name}": value.isNotNull()})
     operation = operation_of(contract, source)
-    found = [(f"{code}:{c.name}", F.col(f"_fault_{i}")) for i, (c, code, _) in enumerate(checks)]
-    found += [item for c in contract.columns for item in _value_faults(c, operation, source)]
+    found = [*checks, *(item for c in contract.columns for item in _value_faults(c, operation, source))]
     found += [(f"RULE:{rule.name}", ~F.expr(rule.condition)) for rule in contract.rules]
     grave = [item for item in found if contract.action(item[0]) != WARN]
     light = [item for item in found if contract.action(item[0]) == WARN]
     judged = typed.withColumns({REASONS: _named(grave), WARNINGS: _named(light), DETAIL: F.lit(None).cast("string")})
-    return judged.drop(*[f"_has_{c.name}" for c in contract.columns], *[f"_fault_{i}" for i in range(len(checks))])
+    return judged.drop(*[f"_has_{c.name}" for c in contract.columns], *texts.values(), *looks.values())
+
+
+def _value(column: ContractColumn) -> Column:
+    return F.col(f"`{column.name}`")
 
 
 def _value_faults(column: ContractColumn, operation: Column, source: Source | None) -> Iterator[tuple[str, Column]]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tidemill.data.contract import Column as ContractColumn
     from tidemill.data.contract import Contract
 
+# What a text looks like, to the eye of its column's type.
+SOUND, INFINITE, FOREIGN, FAR, ATTEMPT, OTHER = "sound", "infinite", "foreign", "far", "attempt", "other"
+_ATTEMPT = "(?:[0-9][^0-9]*){4}"
 _WHOLE = r"[+-]?[0-9]+"
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NOT_FINITE = r"(?i)[+-]?(?:nan|inf|infinity)"
@@ -44,9 +47,13 @@ def clean(column: ContractColumn) -> Column:
     return F.when(~empty, kept)
 
 
-def typed(column: ContractColumn, contract: Contract) -> Column:
-    """The value of a cleaned text, by the column's name in the file; null where it has none."""
-    text = _text(column)
+def text_of(column: ContractColumn) -> Column:
+    """The text that is typed: the cleaned one, or what the column's logic makes of it."""
+    return F.expr(column.logic) if column.logic else _landed(column)
+
+
+def typed(column: ContractColumn, contract: Contract, text: Column) -> Column:
+    """The value of a text; null where it has none."""
     if column.logical == "string":
         return text.try_cast(column.type)
     if column.logical == "boolean":
@@ -57,67 +64,69 @@ def typed(column: ContractColumn, contract: Contract) -> Column:
     return _moment(column, contract, text)
 
 
-def faults(column: ContractColumn, contract: Contract, latest: datetime) -> Iterator[tuple[str, Column]]:
-    """The codes of what may be wrong with a landed column's text, each with the condition that it is.
-
-    The conditions stand beside the texts, where the value has no name yet: Spark evaluates its expression once.
-    """
-    value, text = typed(column, contract), _text(column)
-    unread = value.isNull() & text.isNotNull()
-    if column.logical == "integer":
+def shape(column: ContractColumn, text: Column, value: Column) -> Column:
+    """What a text looks like, one of the words above: of a sound one no more than one pattern is tried."""
+    if column.logical in {"integer", "number"}:
         digits = _ascii_digits(text, column)
-        whole, foreign = _whole(digits, _WHOLE), text.rlike(r"\p{Nd}") & text.rlike(r"[^\x00-\x7f]")
-        yield "OVERFLOW", unread & whole
-        yield "NON_ASCII_NUMBER", unread & ~whole & foreign
-        yield "TYPE", unread & ~whole & ~foreign | value.isNotNull() & ~whole
-    elif column.logical == "number":
-        yield from _number_faults(column, value, _ascii_digits(text, column), text)
-    elif column.logical in {"timestamp", "date"}:
-        yield from _moment_faults(column, contract, latest, value, text)
-    else:
-        yield "TYPE", unread
+        pattern = _WHOLE if column.logical == "integer" else _NUMBER
+        found = F.when(_whole(digits, pattern), SOUND)
+        if column.logical == "number":
+            found = found.when(_whole(digits, _NOT_FINITE), INFINITE)
+        foreign = text.rlike(r"\p{Nd}") & text.rlike(r"[^\x00-\x7f]")
+        return found.when(foreign, FOREIGN).when(text.isNotNull(), OTHER)
+    found = F.when(value.isNotNull(), SOUND)
+    if column.logical in {"timestamp", "date"}:
+        year = F.regexp_extract(text, r"^([+-]?[0-9]{1,6})-[0-9]{2}-[0-9]{2}", 1).try_cast("int")
+        # Four digits make it an attempt at a moment; anything else is no moment at all.
+        found = found.when(~year.between(_FIRST_YEAR, _LAST_YEAR), FAR).when(text.rlike(_ATTEMPT), ATTEMPT)
+    return found.when(text.isNotNull(), OTHER)
 
 
-def _number_faults(column: ContractColumn, value: Column, digits: Column, text: Column) -> Iterator[tuple[str, Column]]:
-    there = text.isNotNull()
-    number, infinite = _whole(digits, _NUMBER), _whole(digits, _NOT_FINITE)
-    foreign = text.rlike(r"\p{Nd}") & text.rlike(r"[^\x00-\x7f]") & ~number
-    beyond = value.isNull() | (value.cast("double").isin(float("inf"), float("-inf")))
-    yield "OVERFLOW", there & number & beyond
-    if column.type == "double":
-        yield "UNDERFLOW", there & number & (value == 0) & digits.rlike(r"^[^eE]*[1-9]")
-    yield "NON_ASCII_NUMBER", there & foreign
-    if not column.non_finite:
-        yield "NON_FINITE", there & infinite
-    elif column.type != "double":  # a decimal cannot hold what is not finite
-        yield "TYPE", there & infinite
-    yield "TYPE", there & ~number & ~foreign & ~infinite
-
-
-def _moment_faults(
-    column: ContractColumn, contract: Contract, latest: datetime, value: Column, text: Column
+def faults(
+    column: ContractColumn, contract: Contract, latest: datetime, text: Column, value: Column, looks: Column
 ) -> Iterator[tuple[str, Column]]:
-    unread = value.isNull() & text.isNotNull()
-    year = F.regexp_extract(text, r"^([+-]?[0-9]{1,6})-[0-9]{2}-[0-9]{2}", 1).try_cast("int")
-    far = F.coalesce(~year.between(_FIRST_YEAR, _LAST_YEAR), F.lit(False))
-    # Four digits make it an attempt at a moment; anything else is no moment at all.
-    attempt = text.rlike("(?:[0-9][^0-9]*){4}")
-    yield "TS_RANGE", far | (value < F.lit(f"{_FIRST_YEAR}-01-01").cast(column.type))
-    yield "TS_INVALID", unread & attempt & ~far
-    yield "TYPE", unread & ~attempt & ~far
-    if column.maximum is None:
-        late = value >= F.lit(latest) if column.type == "timestamp" else value > F.lit(latest.date())
-        yield "TS_FUTURE", late
-    if column.type == "timestamp" and contract.timezone != "UTC" and column.epoch is None:
-        zone, local = contract.timezone, _parsed(column, text)
-        # What states its own offset is not local; only texts without one can be skipped or repeated.
-        stated = text.rlike(_STATED)
-        skipped = F.from_utc_timestamp(value, zone) != local
-        repeated = reduce(
-            lambda a, b: a | b,
-            [F.from_utc_timestamp(value + F.expr(f"interval '{s}{_HOUR}'"), zone) == local for s in ("", "-")],
-        )
-        yield "TS_AMBIGUOUS", value.isNotNull() & ~stated & (skipped | repeated)
+    """The codes of what may be wrong with a landed column, each with the condition that it is.
+
+    Args:
+        column: of the contract.
+        contract: states the zone of times.
+        latest: a time at or after it lies in the future.
+        text: what `text_of` gave.
+        value: what `typed` gave.
+        looks: what `shape` gave; all three under names of their own.
+    """
+    if column.logical in {"integer", "number"}:
+        beyond = value.isNull()
+        if column.type == "double":
+            beyond = beyond | value.isin(float("inf"), float("-inf"))
+            yield "UNDERFLOW", (looks == SOUND) & (value == 0) & text.rlike(r"^[^eE]*[1-9]")
+        yield "OVERFLOW", (looks == SOUND) & beyond
+        yield "NON_ASCII_NUMBER", looks == FOREIGN
+        if not column.non_finite:
+            yield "NON_FINITE", looks == INFINITE
+        elif column.type != "double":  # a decimal cannot hold what is not finite
+            yield "TYPE", looks == INFINITE
+        yield "TYPE", looks == OTHER
+        return
+    yield "TYPE", looks == OTHER
+    if column.logical in {"timestamp", "date"}:
+        yield "TS_INVALID", looks == ATTEMPT
+        yield "TS_RANGE", (looks == FAR) | (value < F.lit(f"{_FIRST_YEAR}-01-01").cast(column.type))
+        if column.maximum is None:
+            yield "TS_FUTURE", value >= F.lit(latest) if column.type == "timestamp" else value > F.lit(latest.date())
+        if column.type == "timestamp" and contract.timezone != "UTC" and column.epoch is None:
+            yield "TS_AMBIGUOUS", _ambiguous(column, contract.timezone, text, value)
+
+
+def _ambiguous(column: ContractColumn, zone: str, text: Column, value: Column) -> Column:
+    """Whether clocks skip or repeat a local time; what states its own offset is not local."""
+    local = _parsed(column, text)
+    skipped = F.from_utc_timestamp(value, zone) != local
+    repeated = reduce(
+        lambda a, b: a | b,
+        [F.from_utc_timestamp(value + F.expr(f"interval '{s}{_HOUR}'"), zone) == local for s in ("", "-")],
+    )
+    return value.isNotNull() & ~text.rlike(_STATED) & (skipped | repeated)
 
 
 def _moment(column: ContractColumn, contract: Contract, text: Column) -> Column:
@@ -140,10 +149,6 @@ def _parsed(column: ContractColumn, text: Column) -> Column:
     if column.format is not None:
         return F.try_to_timestamp(text, F.lit(column.format)).cast(column.type)
     return F.when(_whole(text, _ISO), text).try_cast(column.type)
-
-
-def _text(column: ContractColumn) -> Column:
-    return F.expr(column.logic) if column.logic else _landed(column)
 
 
 def _landed(column: ContractColumn) -> Column:
