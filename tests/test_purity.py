@@ -58,6 +58,16 @@ def test_no_module_holds_two_ideas() -> None:
     assert {name: lines for name, lines in longest.items() if lines > 250} == {}
 
 
+def test_every_code_of_an_error_is_explained() -> None:
+    sources = [*OURS, *(HOME / "bench").glob("*.py"), *HOME.glob("*.sh"), *(HOME / "lib").glob("*.sh")]
+    texts = [path.read_text("utf-8") for path in sources]
+    raised = {code for text in texts for code in re.findall(r"(?<![\w_])E_[A-Z_]+(?![\w_])", text)}
+    raised -= {"E_CODE"}  # the name of an argument
+    explained = set(re.findall(r"`(E_[A-Z_]+)`", (HOME / "docs" / "errors.md").read_text("utf-8")))
+    assert raised - explained == set()
+    assert explained - raised == set()
+
+
 def test_the_machinery_knows_no_use_case() -> None:
     names = {path.stem for path in (HOME / "feature_repo").glob("*.py")} - {"definitions"}
     assert {"retail"} <= names

@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import time
 import urllib.request
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
@@ -79,6 +81,19 @@ def test_retail_gives_the_published_counts(retail: dict[str, Any], root: Path) -
     assert sum(Decimal(q) * Decimal(p) for q, p in pairs) == Decimal("9747747.934")
     silver = DeltaTable(str(root / "lake/silver/invoices")).to_pyarrow_table(columns=["amount"])
     assert pc.sum(silver["amount"]).as_py() == Decimal("8300065.814")
+
+
+@pytest.mark.usefixtures("retail")
+def test_each_rejected_row_of_retail_is_explained_as_duckdb_counts_it(root: Path) -> None:
+    table = DeltaTable(str(root / "lake/quarantine/invoices")).to_pyarrow_table()
+    ours = Counter((*row["reasons"], row["line"]) for row in table.select(["reasons", "line"]).to_pylist())
+    file = HOME / "examples" / "online_retail" / "online_retail.csv.gz"
+    numbered = duckdb.execute(
+        "select row_number() over () + 1 as line, CustomerID from read_csv(?, all_varchar = true, parallel = false)",
+        [str(file)],
+    )
+    assert ours == Counter(("NULL:customer_id", line) for line, customer in numbered.fetchall() if customer is None)
+    assert sum(ours.values()) == 135080
 
 
 def test_retail_scores_as_well_as_it_should(retail: dict[str, Any]) -> None:

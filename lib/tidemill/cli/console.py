@@ -22,8 +22,6 @@ from tidemill.orchestration.dag import ORDER, OUTSIDE
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contracts.app, name="contract")
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(contracts.app, name="contract")
 
 
 def main() -> NoReturn:

@@ -15,6 +15,7 @@ from tidemill.data.csv_rows import Shape
 from tidemill.data.csv_rows import records as csv_records
 from tidemill.data.json_rows import Field
 from tidemill.data.json_rows import records as json_records
+from tidemill.data.kinds.parquet import logical_types
 from tidemill.data.streams import Rejected, blocks, open_landed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def draft_contract(path: Path, name: str) -> str:
         TidemillError: E_FILE (data) where the file cannot be read as CSV, JSON lines or Parquet.
     """
     try:
-        form, sample, delimiter = _sample(path)
+        form, sample, delimiter, types = _sample(path)
     except (Rejected, OSError, ValueError) as error:
         raise TidemillError(
             "E_FILE",
@@ -52,7 +53,7 @@ def draft_contract(path: Path, name: str) -> str:
             next_step="name a CSV file with a header, a JSON lines file or a Parquet file",
             exit_code=Exit.DATA,
         ) from error
-    properties = [_property(column, values) for column, values in sample.items()]
+    properties = [_property(column, values, types.get(column, ())) for column, values in sample.items()]
     if not any(p.get("primaryKey") for p in properties):
         key = next((p for p in properties if _is_key(sample[p["physicalName"]])), None)
         if key is not None:
@@ -60,6 +61,9 @@ def draft_contract(path: Path, name: str) -> str:
     server: dict[str, Any] = {"server": "landing", "type": "local", "path": str(path.parent), "format": form}
     if delimiter != ",":
         server["delimiter"] = delimiter
+    own = [{"property": "timezone", "value": "UTC"}]
+    if types.keys() - sample.keys():  # lists and structures, which no contract has
+        own.append({"property": "newColumns", "value": "discard_value"})
     body = {
         "apiVersion": "v3.0.2",
         "kind": "DataContract",
@@ -68,24 +72,19 @@ def draft_contract(path: Path, name: str) -> str:
         "version": "0.1.0",
         "status": "draft",
         "servers": [server],
-        "customProperties": [{"property": "timezone", "value": "UTC"}],
+        "customProperties": own,
         "schema": [{"name": name, "properties": properties}],
     }
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _sample(path: Path) -> tuple[str, Sample, str]:
+def _sample(path: Path) -> tuple[str, Sample, str, dict[str, tuple[str, ...]]]:
+    """Format, first rows, delimiter, and of a typed file the types that each column may be declared as."""
     bare = path.name.removesuffix(".gz")
     if bare.endswith(".parquet"):
-        with pq.ParquetFile(path) as file:
-            batch = next(file.iter_batches(batch_size=ROWS))
-        return (
-            "parquet",
-            {n: [None if v is None else str(v) for v in batch[n].to_pylist()] for n in batch.schema.names},
-            ",",
-        )
+        return "parquet", *_parquet_sample(path)
     if bare.endswith((".jsonl", ".ndjson", ".json")):
-        return "jsonl", _json_sample(path), ","
+        return "jsonl", _json_sample(path), ",", {}
     with open_landed(path) as stream:
         header = next(blocks(stream), b"").splitlines()[:1]
     line = header[0] if header else b""
@@ -94,13 +93,22 @@ def _sample(path: Path) -> tuple[str, Sample, str]:
     shape = Shape(tuple(names), delimiter, multiline=True, keys=frozenset(), unwanted=frozenset(), header=line)
     with open_landed(path) as stream:
         rows = [r.fields for r in itertools.islice(csv_records(stream, shape), ROWS) if not r.reasons]
-    return "csv", {name: [row[i] for row in rows] for i, name in enumerate(names)}, delimiter
+    return "csv", {name: [row[i] for row in rows] for i, name in enumerate(names)}, delimiter, {}
+
+
+def _parquet_sample(path: Path) -> tuple[Sample, str, dict[str, tuple[str, ...]]]:
+    with pq.ParquetFile(path) as file:
+        types = {field.name: logical_types(field.type) for field in file.schema_arrow}
+        plain = [name for name, fitting in types.items() if fitting]
+        batches = itertools.islice(file.iter_batches(batch_size=ROWS, columns=plain), 1)
+        rows = [row for batch in batches for row in batch.to_pylist()]
+    return {n: [None if row[n] is None else str(row[n]) for row in rows] for n in plain}, ",", types
 
 
 def _json_sample(path: Path) -> Sample:
     fields: dict[str, Field] = {}
     kinds = frozenset({"text", "number", "truth"})
-    for name in _json_keys(path):
+    for name in dict.fromkeys(_json_keys(path)):
         fields[name] = Field(len(fields), kinds, is_key=False)
     with open_landed(path) as stream:
         found = json_records(stream, fields, discard_unknown=True)
@@ -114,10 +122,12 @@ def _json_keys(path: Path) -> Iterator[str]:
             yield from (r.partition(":")[2] for r in record.reasons if r.startswith("UNKNOWN_FIELD:"))
 
 
-def _property(column: str, values: Sequence[str | None]) -> dict[str, Any]:
+def _property(column: str, values: Sequence[str | None], types: Sequence[str]) -> dict[str, Any]:
     tokens = sorted({v for v in values if v is not None and v.strip() in _NULLS})
     texts = [v.strip() for v in values if v is not None and v.strip() and v not in tokens]
     kind, form = _kind(texts)
+    if types and kind not in types and not tokens:
+        kind, form = types[0], None
     found: dict[str, Any] = {"name": _snake(column), "physicalName": column, "logicalType": kind}
     if values and len(texts) == len(values):
         found["required"] = True

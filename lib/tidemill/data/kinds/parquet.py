@@ -38,6 +38,12 @@ _FITS = {
 }
 
 
+def logical_types(kind: pa.DataType) -> tuple[str, ...]:
+    """The types of a contract that a column of this type of a file may be declared as."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return tuple(logical for logical, fitting in _FITS.items() if any(fits(kind) for fits in fitting))
+
+
 def inspect(path: Path, contract: Contract) -> Inspection:
     """Judges a file by its footer, and decodes it once: a damaged page would end the job that reads it."""
     if path.stat().st_size == 0:
