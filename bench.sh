@@ -49,7 +49,7 @@ ensure_setup dev java
 options=()
 case " $* " in
   # Small data are about whether all works, and end before the JVM has compiled well: compiling lightly saves time.
-  *" --size small "* | *" --size=small "*) options=("-XX:TieredStopAtLevel=1" "-XX:+UseSerialGC") ;;
+  *" --size small "* | *" --size=small "*) options=("-XX:TieredStopAtLevel=1") ;;
 esac
 set_environment local ${options[@]+"${options[@]}"}
 shift

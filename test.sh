@@ -25,8 +25,8 @@ esac
 
 ensure_setup dev java
 ensure_servers
-# A test's JVM lives for minutes and computes little: compiling lightly and collecting on one thread saves a quarter of it.
-set_environment local "-XX:TieredStopAtLevel=1" "-XX:+UseSerialGC"
+# A test's JVM lives for minutes and computes little: compiling lightly saves a quarter of it.
+set_environment local "-XX:TieredStopAtLevel=1"
 cd "$repo"
 
 if [[ -z $strict && $# -eq 0 ]]; then

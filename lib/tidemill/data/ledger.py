@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
 from tidemill.core.lease import lease
@@ -88,14 +88,20 @@ def entries(root: Path, label: str | None = None) -> list[Entry]:
     path = root / "lake" / OPS / LEDGER.name
     if not DeltaTable.is_deltatable(str(path)):
         return []
-    table = arrow_dataset(DeltaTable(str(path)), path).to_table()
-    if label is not None:
-        table = table.filter(pc.equal(table["table"], label))
-    rows = table.set_column(
-        table.schema.get_field_index("committed_at"), "committed_at", table["committed_at"].cast(pa.int64())
+    table = DeltaTable(str(path))
+    found = _entries(path, table.metadata().id, table.version())
+    return [entry for entry in found if label is None or entry.table == label]
+
+
+@lru_cache(maxsize=4)
+def _entries(path: Path, table_id: str, version: int) -> tuple[Entry, ...]:  # noqa: ARG001 - which table it was
+    """All entries of one version: a run asks hundreds of times, and each entry is a file."""
+    rows = arrow_dataset(DeltaTable(str(path), version=version), path).to_table()
+    rows = rows.set_column(
+        rows.schema.get_field_index("committed_at"), "committed_at", rows["committed_at"].cast(pa.int64())
     ).to_pylist()
     found = [Entry(**{**row, "counts": json.loads(row["counts"]), "inputs": json.loads(row["inputs"])}) for row in rows]
-    return sorted(found, key=lambda e: (e.committed_at, e.table, e.version))
+    return tuple(sorted(found, key=lambda e: (e.committed_at, e.table, e.version)))
 
 
 def append(lake: Lake, entry: Entry) -> None:
