@@ -17,6 +17,7 @@ from tidemill import __version__
 from tidemill.cli.arguments import parse_arguments
 from tidemill.cli.context import Asked, Context
 from tidemill.cli.failures import end_on_signal, explain, stopped
+from tidemill.cli.plan import check_declarations
 from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balance
 from tidemill.cli.screen import show
 from tidemill.cli.tables import table_versions
@@ -161,6 +162,7 @@ def _hold_leases(stack: ExitStack, name: str, context: Context) -> None:
 def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.Namespace) -> dict[str, Any]:
     context.progress = Progress(len(jobs))
     write_json(run_folder(context.root, context.lake.run_id) / RECORD, _record(context, arguments))
+    check_declarations(context)
     # What one day decides the next one builds on: a pipeline goes through a period one as-of time after another.
     times: list[tuple[datetime, ...]] = [context.requested]
     if name == PIPELINE and len(context.requested) > 1:
