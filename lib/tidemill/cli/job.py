@@ -89,7 +89,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         _failed(summary, explained, folder)
     summary["seconds"] = round(time.monotonic() - started, 3)
     if folder is not None and code == Exit.OK:
-        _finish(folder, summary)
+        write_json(folder / SUMMARY, summary)
     if as_json:
         print(json.dumps(_published(summary), allow_nan=False))
     elif code == Exit.OK:
@@ -233,10 +233,6 @@ def _plan(name: str, context: Context, jobs: list[Job]) -> int:
     when = ", ".join(format_time(t) for t in context.requested) or "the use case's default time"
     print(f"{name} would run {', '.join(job for job, _ in jobs)} for {context.use_case.name} at {when}")
     return int(Exit.OK)
-
-
-def _finish(folder: Path, summary: dict[str, Any]) -> None:
-    write_json(folder / SUMMARY, summary)
 
 
 def _published(summary: dict[str, Any]) -> dict[str, Any]:
