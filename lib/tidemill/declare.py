@@ -2,7 +2,9 @@
 
 from tidemill.core.time import Grid, days, hours
 from tidemill.data.sources import Entity, Source
-from tidemill.features.declarations import Aggregate, Calendar, Difference, Log1p, Ratio, Recency, Tenure
+from tidemill.features.declarations import Aggregate, Recency, Tenure
+from tidemill.features.derived import Calendar, Difference, Expression, Joined, Log1p, Ratio, Request
+from tidemill.features.histories import Attribute, Gaps, Streak
 from tidemill.features.specs import ActiveWithin, AnyEventIn, FeatureView, Label, NoEventIn, StateIs, ValueAt
 from tidemill.models.specs import (
     GradientBoosting,
@@ -18,12 +20,16 @@ __all__ = [
     "ActiveWithin",
     "Aggregate",
     "AnyEventIn",
+    "Attribute",
     "Calendar",
     "Difference",
     "Entity",
+    "Expression",
     "FeatureView",
+    "Gaps",
     "GradientBoosting",
     "Grid",
+    "Joined",
     "Label",
     "LinearRegression",
     "Log1p",
@@ -32,9 +38,11 @@ __all__ = [
     "RandomForest",
     "Ratio",
     "Recency",
+    "Request",
     "Source",
     "Splits",
     "StateIs",
+    "Streak",
     "Tenure",
     "UseCase",
     "ValueAt",

@@ -40,6 +40,19 @@ def test_a_wrong_call_is_refused_before_anything_is_written(
     assert not (shop.root / "lake").exists()
 
 
+def test_a_column_that_no_contract_has_is_refused_before_anything_is_written(make_shop: Callable[[str], Shop]) -> None:
+    shop = make_shop("var")
+    shop.deliver("orders.csv", as_csv(orders()))
+    file = shop.repo / "shop.py"
+    file.write_text(file.read_text("utf-8").replace('"sum", "amount"', '"sum", "amuont"'), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("amount_sum_10d", "amuont_sum_10d"), "utf-8")
+    code, summary = shop.run("ingest refine build_features")
+    assert (code, summary["error"]["code"]) == (78, "E_COLUMN")
+    assert "'orders' has no column 'amuont'" in summary["error"]["what"]
+    assert "did you mean 'amount'?" in summary["error"]["next"]
+    assert not (shop.root / "lake").exists()
+
+
 def test_a_time_before_the_data_is_no_input_and_builds_nothing(shop: Shop) -> None:
     shop.deliver("orders.csv", as_csv(orders()))
     assert shop.run("ingest refine")[0] == 0

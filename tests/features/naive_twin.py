@@ -1,11 +1,15 @@
 """Features and labels the slow way: nested loops over plain Python events, made from the declarations' words alone."""
 
+import itertools
 import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 MICRO = timedelta(microseconds=1)
 DAY = timedelta(days=1)
@@ -105,6 +109,79 @@ def _stddev(values: list[float]) -> float | None:
         return math.nan
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+def top(values: list[Any]) -> Value:
+    """The most frequent text, the smallest of those as frequent."""
+    texts = [as_text(v) for v in values if v is not None]
+    return min(texts, key=lambda text: (-texts.count(text), text), default=None)
+
+
+def share(values: list[Any], wanted: str) -> Value:
+    there = [as_text(v) for v in values if v is not None]
+    return there.count(wanted) / len(there) if there else None
+
+
+def as_text(value: Any) -> str:
+    """A text, a truth or a decimal as SQL writes it."""
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"  # the scale is the column's
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def quantile(values: list[Any], q: float) -> float | None:
+    """NumPy's own over finite numbers; NaN as the largest, and the weighted mean next to an infinity."""
+    numbers = sorted((float(v) for v in values if v is not None), key=lambda v: (math.isnan(v), v))
+    if not numbers:
+        return None
+    if all(math.isfinite(v) for v in numbers):
+        return float(np.quantile(numbers, q))
+    place = q * (len(numbers) - 1)
+    low = math.floor(place)
+    if place == low:
+        return numbers[low]
+    pair = numbers[low : low + 2]
+    if all(math.isfinite(v) for v in pair):
+        return float(np.quantile(pair, place - low))
+    return pair[0] * (1 - (place - low)) + pair[1] * (place - low)
+
+
+def slope(points: list[tuple[datetime, Any]]) -> tuple[Value, float]:
+    """The least-squares slope a day, in fractions; and the size that its rounding is measured by."""
+    there = [(at, float(v)) for at, v in points if v is not None]
+    if len({at for at, _ in there}) < 2:
+        return None, 0.0
+    if not all(math.isfinite(v) for _, v in there):
+        return math.nan, 0.0
+    first = min(at for at, _ in there)
+    xs = [Fraction((at - first) // MICRO, 86_400_000_000) for at, _ in there]
+    ys = [Fraction(v) for _, v in there]
+    zero = Fraction(0)
+    mean_x, mean_y = sum(xs, zero) / len(xs), sum(ys, zero) / len(ys)
+    spread = sum(((x - mean_x) ** 2 for x in xs), zero)
+    together = sum(((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)), zero)
+    size = sum((abs(x - mean_x) for x in xs), zero) * sum((abs(y) for y in ys), zero) / spread
+    return float(together / spread), float(size)
+
+
+def gap_statistic(times: list[datetime], statistic: str, *, distinct: bool) -> Value:
+    """One statistic of the days between consecutive events."""
+    ordered = sorted(set(times) if distinct else times)
+    lengths = [days_between(a, b) for a, b in itertools.pairwise(ordered)]
+    if statistic == "stddev":
+        return _stddev(lengths)
+    if not lengths:
+        return None
+    return {"mean": math.fsum(lengths) / len(lengths), "min": min(lengths), "max": max(lengths)}[statistic]
+
+
+def streak(times: list[datetime], at: datetime, period: timedelta, window: timedelta, which: str) -> float:
+    """How many consecutive periods back from T hold an event, period by period."""
+    held = [any(at - (n + 1) * period <= time < at - n * period for time in times) for n in range(window // period)]
+    runs = [len(list(group)) for is_held, group in itertools.groupby(held) if is_held]
+    if which == "longest":
+        return float(max(runs, default=0))
+    return float(runs[0]) if held and held[0] else 0.0
 
 
 def days_between(start: datetime, end: datetime) -> float:

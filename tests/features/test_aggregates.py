@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from naive_twin import AS_OFS, DAY, MICRO, Event
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from tidemill.declare import (
     Aggregate,
     Calendar,
@@ -28,6 +28,7 @@ from tidemill.declare import (
 )
 from tidemill.features.compute import build_view
 from tidemill.features.pairs import with_validity
+from worlds import check_worlds, event, frame_of, rows_of
 
 CUSTOMER = Entity("customer")
 EVENTS = Source("events", "events.yaml", CUSTOMER)
@@ -81,7 +82,6 @@ UNBOUNDED = FeatureView(
     cadence=days(1),
     ttl=days(1),
 )
-Rows = dict[tuple[str, datetime], dict[str, Any]]
 BATCH = settings(
     max_examples=2,
     deadline=None,
@@ -90,20 +90,6 @@ BATCH = settings(
     suppress_health_check=list(HealthCheck),
 )
 seeds = st.lists(st.integers(0, 2**32), min_size=40, max_size=40, unique=True)
-
-
-def frame_of(spark: SparkSession, worlds: list[list[Event]]) -> DataFrame:
-    rows = [event.as_row() for world in worlds for event in world]
-    return with_validity(spark.createDataFrame(rows, naive.SCHEMA), versions=True)
-
-
-def rows_of(frame: DataFrame, key: str = "customer") -> Rows:
-    found: Rows = {}
-    for row in frame.toLocalIterator():
-        identity = (row[key], row["event_timestamp"].replace(tzinfo=UTC))
-        assert identity not in found, "one row per entity and as-of time"
-        found[identity] = row.asDict()
-    return found
 
 
 def expected_bounded(world: list[Event], at: datetime) -> dict[str, tuple[Any, float]]:
@@ -152,21 +138,10 @@ def _aggregated(name: str, values: list[Any]) -> tuple[Any, float]:
     return naive.aggregate(name, values), size * 1e4 if name == "stddev" else size
 
 
-def check_worlds(found: Rows, worlds: dict[str, list[Event]], expected: Any) -> None:
-    keys = {(name, at) for name, world in worlds.items() for at in AS_OFS if naive.known(world, at)}
-    assert set(found) == keys
-    wrong = [
-        (name, at.isoformat(), feature, found[(name, at)][feature], value)
-        for name, at in sorted(keys)
-        for feature, (value, size) in expected(worlds[name], at).items()
-        if naive.differs(found[(name, at)][feature], value, size)
-    ]
-    assert wrong[:10] == []
-
-
 def test_every_aggregate_has_a_twin_here() -> None:
     folder = Path(__file__).resolve().parents[2] / "lib/tidemill/features/aggregates"
-    assert {p.stem for p in folder.glob("*.py")} - {"__init__", "kind"} == {name for name, _ in FUNCTIONS}
+    others = {"top", "share", "quantile", "slope"}  # of test_histories
+    assert {p.stem for p in folder.glob("*.py")} - {"__init__", "kind"} == {name for name, _ in FUNCTIONS} | others
 
 
 @pytest.mark.parametrize("corrections", [False, True], ids=["events", "corrections"])
@@ -184,20 +159,6 @@ def test_features_equal_their_naive_twins(
             got = (row["amount_sum_7d_per_amount_sum_30d"], row["amount_sum_log"])
             twins = (naive.ratio(row["amount_sum_7d"], row["amount_sum_30d"]), naive.log1p(row["amount_sum"]))
             assert not any(naive.differs(a, b, 0.0) for a, b in zip(got, twins, strict=True)), row
-
-
-def event(customer: str, at: str, amount: float | None = 1.0, **others: Any) -> Event:
-    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    facts = {
-        "known_time": moment,
-        "seq": 0,
-        "content": 0,
-        "op": "upsert",
-        "row_id": f"{customer} {at}",
-        "price": None,
-        "kind": "a",
-    }
-    return Event(customer, moment, amount=amount, active=None, **{**facts, **others})
 
 
 def view_of(*features: Any) -> FeatureView:

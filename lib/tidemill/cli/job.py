@@ -17,6 +17,7 @@ from tidemill import __version__
 from tidemill.cli.arguments import parse_arguments
 from tidemill.cli.context import Asked, Context
 from tidemill.cli.failures import end_on_signal, explain, stopped
+from tidemill.cli.plan import check_declarations
 from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balance
 from tidemill.cli.screen import show
 from tidemill.cli.tables import table_versions
@@ -88,7 +89,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         _failed(summary, explained, folder)
     summary["seconds"] = round(time.monotonic() - started, 3)
     if folder is not None and code == Exit.OK:
-        _finish(folder, summary)
+        write_json(folder / SUMMARY, summary)
     if as_json:
         print(json.dumps(_published(summary), allow_nan=False))
     elif code == Exit.OK:
@@ -161,6 +162,7 @@ def _hold_leases(stack: ExitStack, name: str, context: Context) -> None:
 def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.Namespace) -> dict[str, Any]:
     context.progress = Progress(len(jobs))
     write_json(run_folder(context.root, context.lake.run_id) / RECORD, _record(context, arguments))
+    check_declarations(context)
     # What one day decides the next one builds on: a pipeline goes through a period one as-of time after another.
     times: list[tuple[datetime, ...]] = [context.requested]
     if name == PIPELINE and len(context.requested) > 1:
@@ -231,10 +233,6 @@ def _plan(name: str, context: Context, jobs: list[Job]) -> int:
     when = ", ".join(format_time(t) for t in context.requested) or "the use case's default time"
     print(f"{name} would run {', '.join(job for job, _ in jobs)} for {context.use_case.name} at {when}")
     return int(Exit.OK)
-
-
-def _finish(folder: Path, summary: dict[str, Any]) -> None:
-    write_json(folder / SUMMARY, summary)
 
 
 def _published(summary: dict[str, Any]) -> dict[str, Any]:

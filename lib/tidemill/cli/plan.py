@@ -6,12 +6,23 @@ from typing import TYPE_CHECKING
 
 from tidemill.data.watermark import first_event
 from tidemill.features.gold import Builder
+from tidemill.features.source_columns import check_source_columns
 from tidemill.models.splits import matured_times
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.cli.context import Context
+
+
+def check_declarations(context: Context) -> None:
+    """Holds the declarations against the contracts of their sources, before anything runs.
+
+    Raises:
+        TidemillError: E_COLUMN (configuration) where a feature or the label reads a column that there is not.
+    """
+    use_case = context.use_case
+    check_source_columns(use_case.views, use_case.label, lambda source: context.silver(source).names)
 
 
 def training_times(context: Context) -> tuple[datetime, ...]:

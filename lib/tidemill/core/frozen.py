@@ -6,7 +6,7 @@ form names the class of each value, so that reading it needs the classes but not
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -15,6 +15,12 @@ from tidemill.core.time import Grid, length_micros
 C = TypeVar("C", bound=type)
 
 _CLASSES: dict[str, type] = {"Grid": Grid}
+
+# The metadata of a field that its class did not have at first. At its default it is left out of the JSON form, so that
+# what was declared before keeps its form, and with it its digest and its tables.
+LATER = {"later": True}
+# The same for words that people read: they are no part of what a declaration means.
+WORDS = {"later": True, "words": True}
 
 
 def declared(cls: C) -> C:
@@ -28,8 +34,12 @@ def declared(cls: C) -> C:
     return cls
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: Any, *, words: bool = True) -> Any:
     """The JSON form of a declaration: dictionaries, lists, strings, numbers and nulls only.
+
+    Args:
+        value: a declaration, or what one is made of.
+        words: whether fields marked as words are kept; a digest of what is meant leaves them out.
 
     Raises:
         TypeError: where a value is of a kind that has no JSON form.
@@ -39,13 +49,20 @@ def freeze(value: Any) -> Any:
     if isinstance(value, timedelta):
         return {"$length_us": length_micros(value)}
     if isinstance(value, tuple | list):
-        return [freeze(item) for item in value]
+        return [freeze(item, words=words) for item in value]
     if isinstance(value, dict):
-        return {str(key): freeze(item) for key, item in value.items()}
+        return {str(key): freeze(item, words=words) for key, item in value.items()}
     if is_dataclass(value) and type(value).__name__ in _CLASSES:
-        found = {field.name: freeze(getattr(value, field.name)) for field in fields(value)}
+        kept = [field for field in fields(value) if not _left_out(field, getattr(value, field.name), words=words)]
+        found = {field.name: freeze(getattr(value, field.name), words=words) for field in kept}
         return {"$value": type(value).__name__, **found}
     raise TypeError(f"{type(value).__name__} has no JSON form in a declaration: {value!r}")
+
+
+def _left_out(field: Field[Any], value: Any, *, words: bool) -> bool:
+    if not words and field.metadata.get("words"):
+        return True
+    return bool(field.metadata.get("later")) and bool(value == field.default)
 
 
 def thaw(form: Any) -> Any:

@@ -10,44 +10,41 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from tidemill.features.declarations import (
-    Aggregate,
-    Calendar,
-    Difference,
-    Feature,
-    Log1p,
-    Ratio,
-    Recency,
-    Tenure,
-    aggregate_kind,
-)
+from tidemill.features.declarations import Aggregate, Feature, Recency, Tenure, aggregate_kind
+from tidemill.features.derived import Calendar, Joined, OverEvents, Request, tree_of
+from tidemill.features.expression_columns import column_of
+from tidemill.features.histories import Attribute, Gaps, Streak
+from tidemill.features.history_columns import gap_statistic, gaps, state, streak
 from tidemill.features.pairs import AS_OF, ORDER, event_order, with_past_as_ofs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from pyspark.sql import Column, DataFrame
 
-    from tidemill.features.declarations import Declaration
+    from tidemill.features.derived import Declaration
     from tidemill.features.specs import FeatureView
 
-_SECONDS_A_DAY = 86_400_000_000
+_MICROS_A_DAY = 86_400_000_000
 
 
-def build_view(events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime]) -> DataFrame:
+def build_view(
+    events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime], others: Mapping[str, DataFrame] | None = None
+) -> DataFrame:
     """The view's rows at the as-of times.
 
     Args:
         events: silver versions of the view's source, with `superseded_time`.
         view: what to compute.
         as_ofs: the as-of times; each sees only what was known strictly before it.
+        others: the same of the sources of views that it joins, by their names.
 
     Returns:
         Grain: entity and `event_timestamp` (T); the view's features, missing counts and sums as zero.
     """
     key = view.entity.key
-    aggregated = [item for item in view.features if isinstance(item, Aggregate | Recency | Tenure)]
+    aggregated = [item for item in view.features if _over_events(item) is not None]
     counts: Column = F.lit(True)
     if view.lookback is None:  # the pairs say also who has a row: versions that were known but do not count any more
         counts = (F.col("_op") != "delete") & F.coalesce(F.col("_until") >= F.col(AS_OF), F.lit(True))
@@ -60,7 +57,9 @@ def build_view(events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime])
         found = _known_entities(events, key, as_ofs).join(found, [key, AS_OF], "left")
     found = with_defaults(found, [f for item in aggregated for f in item.features()])
     for item in view.features:
-        if item not in aggregated:
+        if isinstance(item, Joined):
+            found = _with_joined(found, item, as_ofs, others or {})
+        elif item not in aggregated:
             found = _with_derived(found, item)
     return found.select(key, AS_OF, *[f.name for f in view.columns])
 
@@ -92,18 +91,56 @@ def _known_entities(events: DataFrame, key: str, as_ofs: Sequence[datetime]) -> 
     return with_past_as_ofs(first, as_ofs, None).select(key, AS_OF)
 
 
+def _over_events(item: Declaration) -> OverEvents | None:
+    """What is aggregated over events for a feature, or None where it is made from other features."""
+    if isinstance(item, Request):
+        return item.history if isinstance(item.history, Aggregate) else None
+    return item if isinstance(item, OverEvents) else None
+
+
 def _aggregated(item: Declaration, counts: Column) -> list[Column]:
-    condition = counts & F.expr(item.where) if isinstance(item, Aggregate | Recency) and item.where else counts
     names = [f.name for f in item.features()]
-    if isinstance(item, Aggregate):
-        kind = aggregate_kind(item.function)
-        value = F.col(item.column) if item.column else F.lit(1)
-        inside = [condition & _within(w) for w in item.windows] or [condition]
-        return [
-            kind.spark(F.when(seen, value), F.col(ORDER)).alias(name) for name, seen in zip(names, inside, strict=True)
-        ]
-    edge = F.min if isinstance(item, Tenure) else F.max
-    return [_days_between(edge(F.when(condition, F.col("event_time"))), F.col(AS_OF)).alias(names[0])]
+    columns = _columns(_over_events(item), counts)
+    return [column.alias(name) for name, column in zip(names, columns, strict=True)]
+
+
+def _columns(item: OverEvents | None, counts: Column) -> list[Column]:
+    """One column a feature, in their order, over the events that count."""
+    condition = (
+        counts & F.expr(item.where) if isinstance(item, Aggregate | Recency | Gaps | Streak) and item.where else counts
+    )
+    event_time = F.when(condition, F.col("event_time"))
+    match item:
+        case Aggregate():
+            return _cells(item, condition)
+        case Gaps(statistics, windows, distinct):
+            inside = [condition & _within(w) for w in windows] or [condition]
+            lengths = [gaps(seen, distinct=distinct) for seen in inside]
+            return [gap_statistic(between, name) for between in lengths for name in statistics]
+        case Streak(period, window, which):
+            return [streak(condition & _within(window), period, name) for name in which]
+        case Attribute():
+            return [state(item, condition)]
+        case Recency():
+            return [_days_between(F.max(event_time), F.col(AS_OF))]
+        case Tenure():
+            return [_days_between(F.min(event_time), F.col(AS_OF))]
+        case _:
+            raise TypeError(f"{item} looks at no event")
+
+
+def _cells(item: Aggregate, condition: Column) -> list[Column]:
+    kind = aggregate_kind(item.function)
+    value = F.col(item.column) if item.column else F.lit(1)
+    found = []
+    for cell in item.cells():
+        seen = condition
+        if cell.window is not None:
+            seen = seen & _within(cell.window)
+        if item.by is not None:
+            seen = seen & (F.col(item.by).cast("string") == F.lit(cell.value))
+        found.append(kind.spark(F.when(seen, value), F.col(ORDER), *item.parameters))
+    return found
 
 
 def _within(window: timedelta) -> Column:
@@ -111,24 +148,50 @@ def _within(window: timedelta) -> Column:
 
 
 def _days_between(start: Column, end: Column) -> Column:
-    return (F.unix_micros(end) - F.unix_micros(start)) / F.lit(_SECONDS_A_DAY)
+    return (F.unix_micros(end) - F.unix_micros(start)) / F.lit(_MICROS_A_DAY)
 
 
 def _with_derived(frame: DataFrame, item: Declaration) -> DataFrame:
-    names = [f.name for f in item.features()]
-    match item:
-        case Ratio(over, under):
-            return frame.withColumn(names[0], F.col(over) / F.nullif(F.col(under), F.lit(0.0)))
-        case Difference(left, right):
-            return frame.withColumn(names[0], F.col(left) - F.col(right))
-        case Log1p(of):
-            return frame.withColumn(names[0], F.signum(of) * F.log1p(F.abs(of)))
-        case Calendar(parts):
-            reads = {
-                "hour": F.hour(AS_OF),
-                "weekday": F.weekday(AS_OF),
-                "month": F.month(AS_OF),
-            }
-            return frame.withColumns(dict(zip(names, [reads[p].cast("double") for p in parts], strict=True)))
-        case _:
-            raise TypeError(f"{item} is no derived feature")
+    features = item.features()
+    tree = tree_of(item)
+    if tree is not None:
+        return frame.withColumn(features[0].name, column_of(tree, features[0].type))
+    if isinstance(item, Calendar):
+        parts = [_CALENDAR[part](F.col(AS_OF)).cast("double") for part in item.parts]
+        return frame.withColumns(dict(zip([f.name for f in features], parts, strict=True)))
+    raise TypeError(f"{item} is no derived feature")
+
+
+def _with_joined(
+    frame: DataFrame, item: Joined, as_ofs: Sequence[datetime], others: Mapping[str, DataFrame]
+) -> DataFrame:
+    """The other view's rows stamped its delay before each T, by equality; ways of saying nothing are told apart."""
+    view = item.view
+    rows = build_view(others[view.source.name], view, [t - view.delay for t in as_ofs], others)
+    usable = F.col(AS_OF) + F.make_dt_interval(secs=F.lit(view.delay.total_seconds()))
+    brought = item.brought()
+    right = rows.select(
+        F.col(view.entity.key).alias("_via"),
+        usable.alias("_at"),
+        *[F.col(there.name).alias(here.name) for there, here in brought],
+    )
+    found = frame.join(right, (F.col(item.via) == F.col("_via")) & (F.col(AS_OF) == F.col("_at")), "left")
+    points = F.col(item.via).isNotNull()
+    fills = {
+        here.name: F.coalesce(here.name, F.when(points, F.lit(there.missing)))
+        for there, here in brought
+        if there.missing is not None
+    }
+    return found.drop("_via", "_at").withColumns(fills)
+
+
+_CALENDAR: dict[str, Callable[[Column], Column]] = {
+    "hour": F.hour,
+    "weekday": F.weekday,
+    "is_weekend": lambda at: F.weekday(at) >= 5,
+    "day": F.dayofmonth,
+    "day_of_year": F.dayofyear,
+    "week": F.weekofyear,
+    "month": F.month,
+    "quarter": F.quarter,
+}

@@ -1,23 +1,24 @@
-"""Declarations of single features: values only, no Spark. Their names are derived from what is declared."""
+"""Declarations of features over an entity's events: values only, no Spark. Names are derived from what is declared."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError, nearest
-from tidemill.core.frozen import declared
+from tidemill.core.frozen import LATER, WORDS, declared
 from tidemill.core.time import length_name
 from tidemill.features import aggregates
+from tidemill.features.names import name_part
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from tidemill.features.aggregates.kind import AggregateKind
 
-CALENDAR_PARTS = ("hour", "weekday", "month")
+PARAMETERS = ("value", "q")
 
 
 def aggregate_kind(name: str) -> AggregateKind:
@@ -26,13 +27,18 @@ def aggregate_kind(name: str) -> AggregateKind:
     Raises:
         TidemillError: E_AGGREGATE (configuration) where there is none.
     """
-    known = [m.name for m in pkgutil.iter_modules(aggregates.__path__) if m.name != "kind"]
+    known = aggregate_names()
     if name not in known:
         raise invalid(
             "E_AGGREGATE", f"there is no aggregate {name!r}", f"Aggregate({name!r}, ...)", nearest(name, known)
         )
     kind: AggregateKind = importlib.import_module(f"{aggregates.__name__}.{name}").KIND
     return kind
+
+
+def aggregate_names() -> list[str]:
+    """The aggregates that there are."""
+    return [m.name for m in pkgutil.iter_modules(aggregates.__path__) if m.name != "kind"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,29 @@ class Feature:
         type: its Spark SQL type in gold.
         missing: what stands in training, batch and online where a row has no value, or None for null.
         unit: of its values, for people.
+        description: what it says, for people.
     """
 
     name: str
     type: str
     missing: float | None = None
     unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One feature of an aggregate, and which events it looks at.
+
+    Args:
+        feature: the column.
+        value: the pivot's value, or None without a pivot.
+        window: how far back it looks, or None for everything known.
+    """
+
+    feature: Feature
+    value: str | None
+    window: timedelta | None
 
 
 @declared
@@ -64,6 +87,14 @@ class Aggregate:
         where: an SQL condition over silver columns that an event must meet.
         name: the first part of the derived names; by default the column, or `events`. Needed beside `where`.
         unit: of the values.
+        by: a column; the aggregate is computed once for each of `values`, over the events that have it there.
+        values: of the column `by`, compared as texts.
+        value: the parameter of `share`: the value whose share is meant, as a text.
+        q: the parameter of `quantile`, from 0 to 1.
+        description: for people.
+
+    Raises:
+        TidemillError: E_AGGREGATE (configuration) where these do not fit each other.
     """
 
     function: str
@@ -72,16 +103,17 @@ class Aggregate:
     where: str | None = None
     name: str | None = None
     unit: str = ""
+    by: str | None = field(default=None, metadata=LATER)
+    values: tuple[str, ...] = field(default=(), metadata=LATER)
+    value: str | None = field(default=None, metadata=LATER)
+    q: float | None = field(default=None, metadata=LATER)
+    description: str = field(default="", metadata=WORDS)
 
     def __post_init__(self) -> None:
+        place = f"Aggregate({', '.join(repr(part) for part in (self.function, self.column) if part is not None)}, ...)"
         kind = aggregate_kind(self.function)
         if kind.needs_column and self.column is None:
-            raise invalid(
-                "E_AGGREGATE",
-                f"{self.function!r} needs a column",
-                f"Aggregate({self.function!r}, ...)",
-                "name the column",
-            )
+            raise invalid("E_AGGREGATE", f"{self.function!r} needs a column", place, "name the column")
         if self.where is not None and self.name is None:
             raise invalid(
                 "E_AGGREGATE",
@@ -89,13 +121,71 @@ class Aggregate:
                 f"Aggregate({self.function!r}, {self.column!r}, where={self.where!r})",
                 "add name='...', which begins the names of its features",
             )
+        check_windows("E_AGGREGATE", self.windows, place)
+        self._check_pivot(place)
+        self._check_parameters(kind, place)
+
+    def _check_pivot(self, place: str) -> None:
+        if not isinstance(self.values, tuple) or not all(isinstance(value, str) for value in self.values):
+            raise invalid(
+                "E_AGGREGATE",
+                f"values={self.values!r} are no texts",
+                place,
+                "write a tuple of texts: values=('a', 'b')",
+            )
+        if (self.by is None) != (not self.values):
+            raise invalid(
+                "E_AGGREGATE", "a pivot has a column and its values", place, "give both: by='column', values=('a', 'b')"
+            )
+        for value in self.values:
+            check_name_part(value, place)
+
+    def _check_parameters(self, kind: AggregateKind, place: str) -> None:
+        for name in PARAMETERS:
+            given = getattr(self, name)
+            if name == kind.parameter and given is None:
+                example = {"value": "value='...'", "q": "q=0.5"}[name]
+                raise invalid("E_AGGREGATE", f"{self.function!r} needs {name}", place, f"add {example}")
+            if name != kind.parameter and given is not None:
+                takers = [n for n in aggregate_names() if aggregate_kind(n).parameter == name]
+                raise invalid(
+                    "E_AGGREGATE",
+                    f"{self.function!r} takes no {name}",
+                    place,
+                    f"leave it out; it is a parameter of {', '.join(takers)}",
+                )
+        if self.value is not None:
+            check_name_part(self.value, place)
+        if self.q is not None and not 0 <= self.q <= 1:
+            hint = f"did you mean q={self.q / 100:g}? " if 1 < self.q <= 100 else ""
+            raise invalid("E_AGGREGATE", f"q={self.q} is no quantile", place, f"{hint}q lies between 0 and 1")
+
+    @property
+    def parameters(self) -> tuple[str | float, ...]:
+        """What the aggregate takes beside the values: none or one."""
+        return tuple(given for given in (self.value, self.q) if given is not None)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Its features with the events that each looks at: by value, then by window."""
+        kind = aggregate_kind(self.function)
+        stem = self.name or self.column or "events"
+        label = kind.label(*self.parameters) if kind.label else self.function
+        found = []
+        for value in self.values or (None,):
+            for window in self.windows or (None,):
+                parts = (
+                    stem,
+                    None if value is None else name_part(value),
+                    label,
+                    None if window is None else length_name(window),
+                )
+                name = "_".join(part for part in parts if part is not None)
+                found.append(Cell(Feature(name, kind.type, kind.missing, self.unit, self.description), value, window))
+        return tuple(found)
 
     def features(self) -> tuple[Feature, ...]:
-        """Its features, one a window."""
-        kind = aggregate_kind(self.function)
-        stem = f"{self.name or self.column or 'events'}_{self.function}"
-        names = [f"{stem}_{length_name(w)}" for w in self.windows] or [stem]
-        return tuple(Feature(name, kind.type, kind.missing, self.unit) for name in names)
+        """Its features, one a window, and one a value of a pivot and window."""
+        return tuple(cell.feature for cell in self.cells())
 
 
 @declared
@@ -127,79 +217,26 @@ class Tenure:
         return (Feature("tenure_days", "double", unit="days"),)
 
 
-@declared
-@dataclass(frozen=True)
-class Ratio:
-    """One feature of the view divided by another; null where the other is null or zero."""
-
-    over: str
-    under: str
-    name: str | None = None
-
-    def features(self) -> tuple[Feature, ...]:
-        """Its one feature."""
-        return (Feature(self.name or f"{self.over}_per_{self.under}", "double"),)
+def check_windows(code: str, windows: tuple[timedelta, ...], place: str) -> None:
+    """Refuses windows that are no tuple of positive whole seconds, or that are named twice."""
+    if not isinstance(windows, tuple):
+        raise invalid(code, f"windows={windows!r} is no tuple", place, "write windows=(days(7), days(30))")
+    for window in windows:
+        try:
+            length_name(window)
+        except ValueError as error:
+            raise invalid(code, f"a window is no length: {error}", place, "write days(7) or hours(6)") from None
 
 
-@declared
-@dataclass(frozen=True)
-class Difference:
-    """One feature of the view minus another; null where either is null."""
-
-    left: str
-    right: str
-    name: str | None = None
-
-    def features(self) -> tuple[Feature, ...]:
-        """Its one feature."""
-        return (Feature(self.name or f"{self.left}_minus_{self.right}", "double"),)
-
-
-@declared
-@dataclass(frozen=True)
-class Log1p:
-    """The natural logarithm of one plus a feature's size, with the feature's sign: `sign(x) * ln(1 + |x|)`."""
-
-    of: str
-
-    def features(self) -> tuple[Feature, ...]:
-        """Its one feature."""
-        return (Feature(f"{self.of}_log", "double"),)
-
-
-@declared
-@dataclass(frozen=True)
-class Calendar:
-    """Parts of the as-of time itself, in UTC: `hour` 0 to 23, `weekday` 0 (Monday) to 6, `month` 1 to 12."""
-
-    parts: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        for part in self.parts:
-            if part not in CALENDAR_PARTS:
-                raise invalid(
-                    "E_FEATURE", f"there is no calendar part {part!r}", "Calendar", nearest(part, CALENDAR_PARTS)
-                )
-
-    def features(self) -> tuple[Feature, ...]:
-        """One feature a part."""
-        return tuple(Feature(f"as_of_{part}", "double") for part in self.parts)
-
-
-Declaration = Aggregate | Recency | Tenure | Ratio | Difference | Log1p | Calendar
-
-
-def inputs_of(item: Declaration) -> tuple[str, ...]:
-    """The features that a derived feature is made from."""
-    match item:
-        case Ratio(over, under):
-            return (over, under)
-        case Difference(left, right):
-            return (left, right)
-        case Log1p(of):
-            return (of,)
-        case _:
-            return ()
+def check_name_part(value: str, place: str) -> None:
+    """Refuses a value that leaves nothing to name a feature by."""
+    if not name_part(value):
+        raise invalid(
+            "E_AGGREGATE",
+            f"the value {value!r} has no letter or digit that a feature could be named by",
+            place,
+            "use where= and name= instead",
+        )
 
 
 def invalid(code: str, what: str, where: str, next_step: str) -> TidemillError:

@@ -48,7 +48,7 @@ def feast_objects(name: str, description: str, views: Sequence[specs.FeatureView
                 description=view.description,
             )
         schema = [Field(name=key, dtype=String)]
-        schema += [Field(name=f.name, dtype=_TYPES[f.type], description=f.unit) for f in view.columns]
+        schema += [Field(name=f.name, dtype=_TYPES[f.type], description=f.description or f.unit) for f in view.columns]
         made.append(
             FeatureView(
                 name=view.table_name,

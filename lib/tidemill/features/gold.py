@@ -66,10 +66,13 @@ def commit_view(builder: Builder, view: FeatureView, times: Iterable[datetime]) 
         TidemillError: what `commit` raises.
     """
     table = view_table(view)
-    asked = wanted(stamps(view, times), builder.upstream([view.source]), timedelta(0))
-    return _commit_missing(
-        builder, table, asked, lambda todo: build_view(builder.events(view.source), view, todo), keep_versions=False
-    )
+    asked = wanted(stamps(view, times), builder.upstream(view.sources), timedelta(0))
+
+    def build(todo: list[datetime]) -> DataFrame:
+        others = {s.name: builder.events(s) for s in view.sources[1:]}
+        return build_view(builder.events(view.source), view, todo, others)
+
+    return _commit_missing(builder, table, asked, build, keep_versions=False)
 
 
 def commit_labels(builder: Builder, use_case: str, label: Label, times: Iterable[datetime]) -> int:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.digest import digest_of
-from tidemill.core.errors import nearest
 from tidemill.core.frozen import declared, freeze
-from tidemill.features.declarations import Aggregate, Declaration, Feature, Recency, Tenure, inputs_of, invalid
+from tidemill.features.declarations import Aggregate, Feature, Recency, Tenure, invalid
+from tidemill.features.derived import Joined, Request
+from tidemill.features.histories import Attribute, Gaps, Streak
+from tidemill.features.view_checks import check_view
 
 if TYPE_CHECKING:
     from tidemill.data.sources import Entity, Source
+    from tidemill.features.derived import Declaration
 
 _ZERO = timedelta(0)
 
@@ -31,11 +34,14 @@ class FeatureView:
         version: a change of meaning is a new version.
         entity: whose features these are.
         source: the events they are computed from.
-        features: what is computed; ratios and the like name features that stand before them.
+        features: what is computed; what is made from other features stands after them.
         cadence: how often the view is meant to be built online.
         ttl: how old a gold row may be to be used.
         delay: how long after its stamp a gold row may first be used.
         description: for the catalogue and Feast.
+
+    Raises:
+        TidemillError: E_VIEW, E_FEATURE or E_EXPRESSION (configuration), with everything that is wrong.
     """
 
     name: str
@@ -49,22 +55,7 @@ class FeatureView:
     description: str = ""
 
     def __post_init__(self) -> None:
-        where = f"feature view {self.name!r}"
-        if self.source.entity != self.entity:
-            raise invalid("E_VIEW", "a view's entity is that of its source", where, "use the source's entity")
-        known: list[str] = []
-        for item in self.features:
-            for name in inputs_of(item):
-                if name not in known:
-                    raise invalid(
-                        "E_FEATURE", f"there is no feature {name!r} before its use", where, nearest(name, known)
-                    )
-            for feature in item.features():
-                if feature.name in known:
-                    raise invalid(
-                        "E_FEATURE", f"the feature {feature.name!r} is declared twice", where, "give one of them a name"
-                    )
-                known.append(feature.name)
+        check_view(self)
 
     @property
     def table_name(self) -> str:
@@ -79,21 +70,47 @@ class FeatureView:
     @cached_property
     def digest(self) -> str:
         """What makes its rows what they are; words for people do not count."""
-        form = freeze(self)
+        form = freeze(self, words=False)
+        form["features"] = [_meaning(item) for item in self.features]
         return digest_of({key: form[key] for key in ("name", "version", "entity", "source", "features", "delay")})
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Its own source, then those of the views that it joins, each once."""
+        joined = (item.view for item in self.features if isinstance(item, Joined))
+        return tuple(dict.fromkeys((self.source, *(source for view in joined for source in view.sources))))
 
     @property
     def lookback(self) -> timedelta | None:
         """The longest window, or None where a feature looks at everything known."""
         windows: list[timedelta] = []
         for item in self.features:
-            if isinstance(item, Aggregate):
-                if not item.windows:
-                    return None
-                windows += item.windows
-            elif isinstance(item, Recency | Tenure):
+            reach = _windows_of(item)
+            if reach is None:
                 return None
+            windows += reach
         return max(windows, default=timedelta(seconds=1))
+
+
+def _windows_of(item: Declaration) -> tuple[timedelta, ...] | None:
+    """The windows that a feature looks at, none where it looks at no event; None where it looks at all of them."""
+    match item:
+        case Request(history=Aggregate() as stand_in):
+            return _windows_of(stand_in)
+        case Aggregate(windows=windows) | Gaps(windows=windows):
+            return windows or None
+        case Streak(window=window):
+            return (window,)
+        case Recency() | Tenure() | Attribute():
+            return None
+        case _:
+            return ()
+
+
+def _meaning(item: Declaration) -> dict[str, Any]:
+    """The JSON form of a feature without what is said of it; another view stands there by its digest."""
+    form: dict[str, Any] = freeze(item, words=False)
+    return form | {"view": item.view.digest} if isinstance(item, Joined) else form
 
 
 @declared

@@ -95,13 +95,13 @@ class UseCase:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Every source that views or label read, each once."""
-        return tuple(dict.fromkeys((*(v.source for v in self.views), *self.label.sources)))
+        """Every source that views, the views they join, or the label read, each once."""
+        return tuple(dict.fromkeys((*(s for v in self.views for s in v.sources), *self.label.sources)))
 
     @property
     def digest(self) -> str:
         """What makes its models what they are: words for people and the choice of a default time do not count."""
-        form = freeze(self)
+        form = freeze(self, words=False)
         return digest_of(
             {k: v for k, v in form.items() if k not in {"description", "default_time", "test_period", "world"}}
         )
