@@ -47,7 +47,7 @@ def build_view(events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime])
         Grain: entity and `event_timestamp` (T); the view's features, missing counts and sums as zero.
     """
     key = view.entity.key
-    aggregated = [item for item in view.features if isinstance(item, Aggregate | Recency | Tenure)]
+    aggregated = aggregates_of(view)
     counts: Column = F.lit(True)
     if view.lookback is None:  # the pairs say also who has a row: versions that were known but do not count any more
         counts = (F.col("_op") != "delete") & F.coalesce(F.col("_until") >= F.col(AS_OF), F.lit(True))
@@ -58,11 +58,22 @@ def build_view(events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime])
     found = pairs.groupBy(key, AS_OF).agg(*(columns or [F.count(F.lit(1)).alias("_events")]))
     if view.lookback is not None:
         found = _known_entities(events, key, as_ofs).join(found, [key, AS_OF], "left")
+    return completed(found, view)
+
+
+def aggregates_of(view: FeatureView) -> list[Aggregate | Recency | Tenure]:
+    """The declarations that are computed from events; the others are derived from their features."""
+    return [item for item in view.features if isinstance(item, Aggregate | Recency | Tenure)]
+
+
+def completed(found: DataFrame, view: FeatureView) -> DataFrame:
+    """The view's rows from the features of its aggregates: what is missing filled in, what is derived computed."""
+    aggregated = aggregates_of(view)
     found = with_defaults(found, [f for item in aggregated for f in item.features()])
     for item in view.features:
         if item not in aggregated:
             found = _with_derived(found, item)
-    return found.select(key, AS_OF, *[f.name for f in view.columns])
+    return found.select(view.entity.key, AS_OF, *[f.name for f in view.columns])
 
 
 def with_defaults(frame: DataFrame, features: Sequence[Feature]) -> DataFrame:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column
 
+    from tidemill.features.algebra import Algebra
+
 
 @dataclass(frozen=True)
 class AggregateKind:
@@ -21,9 +23,12 @@ class AggregateKind:
         needs_column: whether it aggregates a column's values or the events themselves.
         spark: from the value (null where the event lies outside the window or fails the condition) and the event's
             order (`struct(event_time, seq, row_id)`) to the aggregated column.
+        arrow: the same in NumPy, for workers that read files with Arrow; None where it is not algebraic, and Spark
+            alone computes it.
     """
 
     type: str
     missing: float | None
     needs_column: bool
     spark: Callable[[Column, Column], Column]
+    arrow: Algebra | None = None
