@@ -21,7 +21,7 @@ State = tuple[Array, ...]  # one entry a segment in each array; the first is how
 
 # A running sum of so many terms is rounded once a term: longer ones are summed in blocks of this length first.
 _BLOCK = 1024
-_EXACT = 2.0**53  # doubles hold every whole number up to here
+_EXACT = 2.0**53  # doubles hold every whole number below
 _INT64 = 2.0**63
 
 
@@ -110,7 +110,7 @@ def as_doubles(values: Array, scale: int) -> Array:
     """Whole numbers divided by `10 ** scale` and rounded once, as Spark's decimals are; doubles as they are."""
     if values.dtype == np.float64:
         return values
-    if values.dtype == np.int64 and (scale == 0 or _largest(values) <= _EXACT):
+    if values.dtype == np.int64 and (scale == 0 or _largest(values) < _EXACT):
         return values.astype(np.float64) / 10.0**scale  # both are exact, so the quotient alone is rounded
     return np.array([int(value) / 10**scale for value in values], np.float64)
 
