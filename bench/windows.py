@@ -1,8 +1,8 @@
 """Window features on entity buckets, beside a scan, a shuffle with a sort, and their twin in plain Spark.
 
 Thirty features, five aggregates over six windows, at ten as-of times. `x1`, `x4` and `x16` are a million events and its
-multiples, twenty thousand at small size. Every contestant starts a session of its own; what that takes is measured, too,
-and taken off where two are compared. What is compared with the twin goes to no table, so that nothing but the windows
+multiples, twenty thousand at small size. Every contestant starts a session of its own; what that takes is measured,
+too, and taken off where two are compared. What is compared with the twin goes to no table, so that nothing but the windows
 is measured; the rows are looked at on their way, by figures that both have to agree on.
 """
 
@@ -47,7 +47,7 @@ NEEDED = ("customer", "event_time", "known_time", "op", "amount")
 
 
 def make_data(folder: Path, size: Size) -> None:
-    """Writes events as Parquet, and as silver tables in a process of its own: its JVM must not stay beside the others."""
+    """Writes events as Parquet and, in a process of its own whose JVM ends with it, as silver tables."""
     for scale in SCALES:
         _land(folder / f"x{scale}" / "plain", EVENTS[size] * scale, 0.0)
     _land(folder / "skewed" / "plain", EVENTS[size] * 4, SKEWED_SHARE)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tidemill.features.declarations import Tenure
     from tidemill.features.specs import FeatureView
 
-PIECE_ROWS = 1 << 20  # of which a worker holds about 150 bytes each while it works
+PIECE_ROWS = 1 << 20  # of which a worker holds about 200 bytes each while it works
 _DIGITS = 18  # a decimal of so many fits into 64 bits
 _NUMBERS = frozenset({"int", "bigint", "double"})
 
