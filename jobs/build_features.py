@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidemill.cli.job import main
 from tidemill.cli.plan import gold_builder, training_times
@@ -21,11 +21,16 @@ def run(context: Context) -> Result:
     matured = training_times(context)
     times = sorted({*matured, *asked})
     context.progress.say(f"{len(use_case.views)} view(s)")
-    built = sum(side_by_side(lambda v: commit_view(builder, v, times), use_case.views, context.config.parallel_tables))
+    # Asked first: what a view was computed from does not change while it is.
+    paths = {view.table_name: str(builder.path(view)) for view in use_case.views}
+    counted = side_by_side(lambda v: commit_view(builder, v, times), use_case.views, context.config.parallel_tables)
+    built = sum(counted)
     context.progress.say("labels")
     labelled = commit_labels(builder, use_case.name, use_case.label, matured)
     counts = {"as_of_times": built, "label_times": labelled}
-    facts = {"features": len(use_case.features), "views": len(use_case.views)}
+    facts: dict[str, Any] = {"features": len(use_case.features), "views": len(use_case.views)}
+    if built:
+        facts["paths"] = {v.table_name: paths[v.table_name] for v, n in zip(use_case.views, counted, strict=True) if n}
     return Result(OK if built or labelled else SKIPPED, counts, facts=facts)
 
 

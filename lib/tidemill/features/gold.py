@@ -18,6 +18,7 @@ from tidemill.features.compute import build_view
 from tidemill.features.labels import build_labels, build_population
 from tidemill.features.pairs import AS_OF, with_validity
 from tidemill.features.tables import labels_table, view_table
+from tidemill.features.window_path import build_from_buckets, has_versions, window_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tidemill.data.sources import Source
     from tidemill.data.tables import Lake, Table
     from tidemill.features.specs import FeatureView, Label
+    from tidemill.features.window_path import WindowPath
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,19 @@ class Builder:
     def events(self, source: Source) -> DataFrame:
         """The source's silver versions with `superseded_time`, as of its last ledgered version."""
         table = self.silver[source.name]
-        versions = any(e.counts.get("revised", 0) for e in ledger.entries(self.lake.root, table.label))
-        return with_validity(read(self.spark(), self.lake, table), versions=versions)
+        return with_validity(read(self.spark(), self.lake, table), versions=has_versions(self.lake, table))
+
+    def path(self, view: FeatureView) -> WindowPath:
+        """How the view is computed from its source's silver table as it is now."""
+        return window_path(self.lake, self.silver[view.source.name], view)
+
+    def rows(self, view: FeatureView, times: Iterable[datetime]) -> DataFrame:
+        """The view's rows at the as-of times, whichever way they are computed."""
+        path = self.path(view)
+        if path.plan is None:
+            others = {s.name: self.events(s) for s in view.sources[1:]}
+            return build_view(self.events(view.source), view, list(times), others)
+        return build_from_buckets(self.spark(), self.lake, self.silver[view.source.name], view, path.plan, times)
 
     def upstream(self, sources: Iterable[Source]) -> list[list[ledger.Entry]]:
         """The ledgers of the sources' silver tables."""
@@ -67,12 +80,7 @@ def commit_view(builder: Builder, view: FeatureView, times: Iterable[datetime]) 
     """
     table = view_table(view)
     asked = wanted(stamps(view, times), builder.upstream(view.sources), timedelta(0))
-
-    def build(todo: list[datetime]) -> DataFrame:
-        others = {s.name: builder.events(s) for s in view.sources[1:]}
-        return build_view(builder.events(view.source), view, todo, others)
-
-    return _commit_missing(builder, table, asked, build, keep_versions=False)
+    return _commit_missing(builder, table, asked, lambda todo: builder.rows(view, todo), keep_versions=False)
 
 
 def commit_labels(builder: Builder, use_case: str, label: Label, times: Iterable[datetime]) -> int:

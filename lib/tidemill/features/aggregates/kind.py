@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column
 
+    from tidemill.features.algebra import Algebra
+
 
 @dataclass(frozen=True)
 class AggregateKind:
@@ -23,6 +25,8 @@ class AggregateKind:
             order (`struct(event_time, seq, row_id)`) to the aggregated column; what has a parameter takes it third.
         parameter: the field of the declaration that it needs beside the column, `value` or `q`.
         label: what stands for the function in the derived name, given the parameter.
+        arrow: the same in NumPy, for workers that read files with Arrow; None where it is not algebraic, and Spark
+            alone computes it.
     """
 
     type: str
@@ -31,3 +35,4 @@ class AggregateKind:
     spark: Callable[..., Column]
     parameter: str | None = None
     label: Callable[[Any], str] | None = None
+    arrow: Algebra | None = None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tidemill.features.aggregates.kind import AggregateKind
+from tidemill.features.algebra import Algebra, as_doubles, there
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
+
+    from tidemill.features.algebra import Array, Cut, State
 
 
 def _spark(value: Column, order: Column) -> Column:
@@ -16,4 +21,18 @@ def _spark(value: Column, order: Column) -> Column:
     return F.max_by(value, F.when(value.isNotNull(), order)).cast("double")
 
 
-KIND = AggregateKind("double", None, needs_column=True, spark=_spark)
+def _reduce(cut: Cut) -> State:
+    return (cut.counts, cut.spread(cut.values[cut.ends], 0))
+
+
+def _combine(older: State, newer: State) -> State:
+    return (older[0] + newer[0], np.where(there(newer), newer[1], older[1]))
+
+
+def _final(state: State, scale: int) -> tuple[Array, Array]:
+    return as_doubles(state[1], scale), there(state)
+
+
+KIND = AggregateKind(
+    "double", None, needs_column=True, spark=_spark, arrow=Algebra(_reduce, _combine, _final, ordered=True)
+)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tidemill.features.aggregates.kind import AggregateKind
+from tidemill.features.algebra import Algebra, as_doubles, there
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
+
+    from tidemill.features.algebra import Array, Cut, State
 
 
 def _spark(value: Column, _order: Column) -> Column:
@@ -16,4 +21,18 @@ def _spark(value: Column, _order: Column) -> Column:
     return F.max(value).cast("double")
 
 
-KIND = AggregateKind("double", None, needs_column=True, spark=_spark)
+def _reduce(cut: Cut) -> State:
+    # NaN is the largest number of all, as in SQL: `maximum` keeps it.
+    empty = -np.inf if cut.values.dtype == np.float64 else np.iinfo(np.int64).min
+    return (cut.counts, cut.folded(np.maximum, empty))
+
+
+def _combine(older: State, newer: State) -> State:
+    return (older[0] + newer[0], np.maximum(older[1], newer[1]))
+
+
+def _final(state: State, scale: int) -> tuple[Array, Array]:
+    return as_doubles(np.where(there(state), state[1], 0), scale), there(state)
+
+
+KIND = AggregateKind("double", None, needs_column=True, spark=_spark, arrow=Algebra(_reduce, _combine, _final))
