@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.harness import PACKAGES, Contestant, Measured, Role, Size, Target, main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -65,15 +65,17 @@ def make_data(folder: Path, size: Size) -> None:
     """Writes spines and feature rows as plain files in the order of time, and the rows again as a gold table."""
     import pyarrow.parquet as pq
 
+    places = []
     for data in FULL if size == "full" else SMALL:
         place = folder / data.name
         (place / "rows").mkdir(parents=True)
         for number, part in enumerate(_feature_rows(data)):
             pq.write_table(part, place / "rows" / f"part-{number}.parquet")
         pq.write_table(_spine(data), place / "spine.parquet")
-        # In a process of its own: its JVM must not stand beside what is measured.
-        code = "import sys; from pathlib import Path; from bench.as_of_join import fill; fill(Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-P", "-c", code, str(place)], check=True)  # noqa: S603
+        places.append(str(place))
+    # In a process of its own: its JVM must not stand beside what is measured.
+    code = "import sys; from bench.as_of_join import fill; fill(sys.argv[1:])"
+    subprocess.run([sys.executable, "-P", "-c", code, *places], check=True)  # noqa: S603
 
 
 def _feature_rows(data: Data) -> Iterator[pa.Table]:
@@ -120,8 +122,10 @@ def _names(numbers: Any) -> pa.Array:
     return pc.binary_join_element_wise("C", pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 8, "0"), "")
 
 
-def fill(place: Path) -> None:
-    """Commits the feature rows of a folder as the gold table beside them."""
+def fill(places: Sequence[str]) -> None:
+    """Commits the feature rows of folders as the gold tables beside them."""
+    from pathlib import Path
+
     from pyspark.sql import functions as F
     from tidemill.core.config import Layout
     from tidemill.data.commit import commit
@@ -129,9 +133,10 @@ def fill(place: Path) -> None:
     from tidemill.data.write import Batch
 
     spark = _session()
-    rows = spark.read.parquet(str(place / "rows")).withColumn("batch_id", F.lit("one"))
-    lake, table = _gold(place, Layout(buckets=BUCKETS, period="all"))
-    commit(lake, table, Batch("one", {"batch": "one"}), with_layout(rows, table, BUCKETS, "all"))
+    for place in places:
+        rows = spark.read.parquet(f"{place}/rows").withColumn("batch_id", F.lit("one"))
+        lake, table = _gold(Path(place), Layout(buckets=BUCKETS, period="all"))
+        commit(lake, table, Batch("one", {"batch": "one"}), with_layout(rows, table, BUCKETS, "all"))
     spark.stop()
 
 
@@ -270,12 +275,12 @@ def _answer(name: str, out: Path) -> dict[str, Any]:
 
     table = ds.dataset(out / "joined.parquet").to_table(columns=["number", *FEATURES])
     numbers = np.asarray(table["number"]).astype(np.uint64)
-    total = np.uint64(0)
+    total = 0
     for place, feature in enumerate(FEATURES, start=1):
         values = np.asarray(table[feature].fill_null(-1)).astype(np.int64).astype(np.uint64)
-        total += ((numbers * np.uint64(2 * place + 1) + np.uint64(place)) * values).sum(dtype=np.uint64)
+        total += int(((numbers * np.uint64(2 * place + 1) + np.uint64(place)) * values).sum(dtype=np.uint64))
     found_nothing = table["f0"].null_count
-    return {"data": name, "rows": len(table), "found_nothing": found_nothing, "checksum": int(total)}
+    return {"data": name, "rows": len(table), "found_nothing": found_nothing, "checksum": total}
 
 
 _FIRST: dict[str, Any] = {}

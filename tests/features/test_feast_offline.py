@@ -345,7 +345,7 @@ def test_on_demand_features_and_saved_datasets(project: Project, spark: SparkSes
     for form, more in (("parquet", {"file_format": "parquet"}), ("delta", {"table_format": DeltaFormat()})):
         storage = SavedDatasetSparkStorage(path=str(project.folder / form), **more)
         job.persist(storage)
-        with pytest.raises(Exception, match=r"(?i)already.exists"):
+        with pytest.raises(Exception, match=r"(?i)already.exist"):
             job.persist(storage)
         job.persist(storage, allow_overwrite=True)
         written = spark.read.format(form).load(str(project.folder / form))
@@ -457,7 +457,8 @@ def test_only_a_table_of_a_lake_is_found_by_its_folder(
 
 
 def test_what_cannot_be_asked_is_refused_with_a_reason(project: Project, spark: SparkSession) -> None:
-    from feast import Entity, FeatureView, Field, FileSource
+    from feast import BatchFeatureView, Entity, FeatureView, Field, FileSource
+    from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
     from feast.types import Int64
     from feast.value_type import ValueType
 
@@ -476,6 +477,14 @@ def test_what_cannot_be_asked_is_refused_with_a_reason(project: Project, spark: 
 
     with pytest.raises(TidemillError, match="reads from a FileSource") as error:
         source_view(other, ["x"])
+    assert error.value.code == "E_SOURCE_KIND"
+    with quiet():
+        rows = SparkSource(name="rows", table="rows", timestamp_field="at")
+        changed = BatchFeatureView(
+            name="changed", source=rows, entities=[driver], udf=lambda frame: frame, mode="spark"
+        )
+    with pytest.raises(TidemillError, match="computes its features when they are read") as error:
+        source_view(changed, ["x"])
     assert error.value.code == "E_SOURCE_KIND"
 
 

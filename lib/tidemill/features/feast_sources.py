@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 from feast.feature_view import DUMMY_ENTITY_ID
+from feast.feature_view_utils import has_transformation
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.type_map import spark_schema_to_np_dtypes
@@ -59,16 +60,16 @@ class SourceView:
 
 
 def source_view(view: Any, features: Sequence[str]) -> SourceView:
-    """A Feast feature view, or a projection of one, with the requested features by the names of the source."""
+    """A Feast feature view, or a projection of one, with the requested features by the names of the source.
+
+    Raises:
+        TidemillError: E_SOURCE_KIND (configuration) where its features are no columns of a Spark source.
+    """
     source = view.batch_source
     if not isinstance(source, SparkSource):
-        raise TidemillError(
-            "E_SOURCE_KIND",
-            f"the feature view {view.name!r} reads from a {type(source).__name__}, which this offline store does not",
-            where=f"feature view {view.name!r}",
-            next_step="give it a SparkSource with a path, a table or a query",
-            exit_code=Exit.CONFIGURATION,
-        )
+        raise _refused(view, f"reads from a {type(source).__name__}")
+    if has_transformation(view) or getattr(view, "aggregations", None):
+        raise _refused(view, "computes its features when they are read")
     columns = {feature: column for column, feature in source.field_mapping.items()}
     keys = [
         (view.projection.join_key_map.get(entity.name, entity.name), columns.get(entity.name, entity.name))
@@ -175,6 +176,16 @@ def settings_kept(config: Any) -> Iterator[SparkSession]:
             session.conf.unset(_LEFT_BEHIND)
         else:
             session.conf.set(_LEFT_BEHIND, before)
+
+
+def _refused(view: Any, does: str) -> TidemillError:
+    return TidemillError(
+        "E_SOURCE_KIND",
+        f"the feature view {view.name!r} {does}, which this offline store does not",
+        where=f"feature view {view.name!r}",
+        next_step="give it a SparkSource with a path, a table or a query that holds its features",
+        exit_code=Exit.CONFIGURATION,
+    )
 
 
 def _aware(value: datetime) -> datetime:
