@@ -30,7 +30,7 @@ def run(context: Context) -> Result:
     table, builder = predictions_table(use_case), gold_builder(context)
     notes = check_freshness(context)
     registry = Registry(context.root)
-    written, population = 0, 0
+    written, population, facts = 0, 0, {}
     for at in dict.fromkeys((context.as_of, *context.requested)):
         gold = "-".join(b for view in use_case.views for b in view_batches(lake, view, [at]))
         entries = ledger.entries(lake.root, context.silver(use_case.label.population.source).label)
@@ -48,17 +48,18 @@ def run(context: Context) -> Result:
                 from tidemill.models.scoring import build_predictions, build_scoring_rows
 
                 context.progress.say(f"{role} version {version.version} at {format_time(at)}")
-                rows = build_scoring_rows(builder, use_case, [at])
+                joined = build_scoring_rows(builder, use_case, [at])
+                facts = {"score_join": joined.said}
                 frame = build_predictions(
-                    rows, registry.load(version), use_case, registry.document(version, "card.json")
+                    joined.frame, registry.load(version), use_case, registry.document(version, "card.json")
                 )
-                facts = {
+                columns = {
                     "model_version": version.version,
                     "role": role,
                     "gold_batch": gold,
                     "batch_id": batch.batch_id,
                 }
-                placed = frame.withColumns({k: F.lit(v) for k, v in facts.items()}).select(*table.names)
+                placed = frame.withColumns({k: F.lit(v) for k, v in columns.items()}).select(*table.names)
                 entry = commit(lake, table, batch, placed.coalesce(1).sortWithinPartitions(*table.sort)).entry
                 written += entry.rows
                 failpoint("score.committed", role)
@@ -71,7 +72,8 @@ def run(context: Context) -> Result:
             next_step="choose an as-of time that the data cover, or check the population's condition",
             exit_code=Exit.NO_INPUT,
         )
-    return Result(OK if written else SKIPPED, {"scored": written}, metrics={"population": population}, notes=notes)
+    status = OK if written else SKIPPED
+    return Result(status, {"scored": written}, metrics={"population": population}, notes=notes, facts=facts)
 
 
 if __name__ == "__main__":

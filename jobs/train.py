@@ -44,7 +44,8 @@ def run(context: Context) -> Result:
         return Result(SKIPPED, model=_model(version), facts={"training_set_id": identity})
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
-    built = build_training_set(spark, lake, use_case, plan).withColumn("training_set_id", F.lit(identity))
+    joined = build_training_set(spark, lake, use_case, plan)
+    built = joined.frame.withColumn("training_set_id", F.lit(identity))
     commit(lake, table, Batch(identity, inputs), built.sortWithinPartitions(*table.sort))
     failpoint("train.set_committed")
     rows = read(spark, lake, table).where(F.col("training_set_id") == identity).persist()
@@ -73,6 +74,7 @@ def run(context: Context) -> Result:
         "training_set_id": identity,
         "family": card["family"],
         "registry": registry.uri,
+        "train_join": joined.said,
     }
     return Result(OK, {"rows": found.gate_rows}, model=_model(version), metrics=_metrics(card), facts=facts)
 

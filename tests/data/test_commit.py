@@ -264,6 +264,7 @@ def test_a_table_keeps_the_layout_it_was_made_with(lake: Lake, spark: SparkSessi
         "tidemill.buckets": "2",
         "tidemill.period": "month",
         "tidemill.declaration": "",
+        "tidemill.entity": "name",
     }
     assert made.partition_columns == ["period", "bucket"]
     assert read_arrow(lake, table)["period"].to_pylist() == ["2024-02"]

@@ -58,7 +58,7 @@ def reference_profiles(context: Context, card: dict[str, Any]) -> list[Profile]:
 def compare_population(context: Context, reference: Sequence[Profile]) -> list[drift.Drift]:
     """The drift of each feature of the population at T against the training rows."""
     context.progress.say("profile of the scored population")
-    rows = build_scoring_rows(gold_builder(context), context.use_case, [context.as_of])
+    rows = build_scoring_rows(gold_builder(context), context.use_case, [context.as_of]).frame
     current = {p.bins.feature: p for p in build_profiles(rows, [p.bins for p in reference])}
     return [drift.compare(p, current[p.bins.feature], context.config.monitor) for p in reference]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BRONZE, SILVER, QUARANTINE, GOLD, OPS = "bronze", "silver", "quarantine", "gold", "ops"
 BUCKETS_PROPERTY = "tidemill.buckets"
 PERIOD_PROPERTY = "tidemill.period"
+ENTITY_PROPERTY = "tidemill.entity"
 DECLARATION_PROPERTY = "tidemill.declaration"
 
 

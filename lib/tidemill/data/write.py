@@ -12,7 +12,14 @@ from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.data.schema import delta_schema
-from tidemill.data.tables import BUCKETS_PROPERTY, DECLARATION_PROPERTY, PERIOD_PROPERTY, Lake, Table
+from tidemill.data.tables import (
+    BUCKETS_PROPERTY,
+    DECLARATION_PROPERTY,
+    ENTITY_PROPERTY,
+    PERIOD_PROPERTY,
+    Lake,
+    Table,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +63,7 @@ def create(lake: Lake, table: Table) -> None:
         properties = {DECLARATION_PROPERTY: table.declaration}
         if table.entity is not None and lake.layout is not None:
             properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
+            properties |= {ENTITY_PROPERTY: table.entity}  # for readers who know the folder only
         DeltaTable.create(
             path,
             schema=Schema.from_arrow(delta_schema(table.columns)),

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.features.asof_choice import Joined, join_gold
 from tidemill.features.labels import build_population
 from tidemill.models.pipelines import SCORE, with_score
-from tidemill.models.training_set import with_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
 
-def build_scoring_rows(builder: Builder, use_case: UseCase, times: Sequence[datetime]) -> DataFrame:
+def build_scoring_rows(builder: Builder, use_case: UseCase, times: Sequence[datetime]) -> Joined:
     """The population at the as-of times, as known then, with its gold features."""
     events = builder.events(use_case.label.population.source)
     population = build_population(events, use_case.label, times)
-    return with_features(builder.spark(), builder.lake, use_case, population, times)
+    return join_gold(builder.lake, population, use_case.views, times)
 
 
 def build_predictions(rows: DataFrame, model: PipelineModel, use_case: UseCase, card: dict[str, Any]) -> DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -10,15 +10,15 @@ from pyspark.sql import functions as F
 from tidemill.core.digest import digest_of
 from tidemill.core.time import encode_times
 from tidemill.data.slices import times_predicate
-from tidemill.features.asof import join_views
-from tidemill.features.gold import label_batches, read_labels, read_view, view_batches
+from tidemill.features.asof_choice import Joined, join_gold
+from tidemill.features.gold import label_batches, read_labels, view_batches
 from tidemill.features.pairs import AS_OF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from tidemill.data.tables import Lake
     from tidemill.models.splits import Plan
@@ -40,23 +40,14 @@ def training_set_id(inputs: dict[str, Any], settings: dict[str, Any]) -> str:
     return digest_of([inputs, settings])[:16]
 
 
-def build_training_set(spark: SparkSession, lake: Lake, use_case: UseCase, plan: Plan) -> DataFrame:
+def build_training_set(spark: SparkSession, lake: Lake, use_case: UseCase, plan: Plan) -> Joined:
     """Label rows at all matured times with their features, each marked with its part of the plan.
 
     Grain: entity and as-of time. The spine is the labels; the views are joined as of the spine's times.
     """
     times = plan.final
     spine = read_labels(spark, lake, use_case.name, use_case.label, times)
-    frame = with_features(spark, lake, use_case, spine, times)
+    joined = join_gold(lake, spine, use_case.views, times)
     gate, train = times_predicate(AS_OF, plan.gate), times_predicate(AS_OF, plan.gate_train)
     part = F.when(F.expr(gate), GATE).when(F.expr(train), TRAIN).otherwise(FINAL)
-    return frame.withColumn("part", part)
-
-
-def with_features(
-    spark: SparkSession, lake: Lake, use_case: UseCase, spine: DataFrame, times: Iterable[datetime]
-) -> DataFrame:
-    """A spine at the use case's as-of times with the features of all its views."""
-    at = list(times)
-    gold = {v.table_name: read_view(spark, lake, v, at) for v in use_case.views}
-    return join_views(spine, use_case.views, gold)
+    return replace(joined, frame=joined.frame.withColumn("part", part))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import read_labels
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import Baseline, with_baseline_score
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
-from tidemill.models.training_set import with_features
 from tidemill.stats.curves import ScoreBin
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def evaluate(
     """Scores the labelled population at each as-of time from its gold rows and judges the scores."""
     spark = builder.spark()
     spine = read_labels(spark, builder.lake, use_case.name, use_case.label, times)
-    rows = with_features(spark, builder.lake, use_case, spine, times).persist()
+    rows = join_gold(builder.lake, spine, use_case.views, times).frame.persist()
     try:
         both = _named(with_score(model, rows, use_case.task), _MODEL).unionByName(
             _named(with_baseline_score(rows, baseline), _BASELINE)
