@@ -82,7 +82,7 @@ def load(
     if ours is not None and reason is None:
         lake, table = ours
         found = bucket_files(lake, table, _periods(lake, table, window))
-        schema = pa.schema(open_table(lake, table, version_of(lake, table)).schema().to_arrow())
+        schema = arrow_schema(lake, table)
         rows = partial(newest_batches, schema=schema, view=view, window=window)
         items = [(bucket, bucket.size) for bucket in found]
         if not items:
@@ -121,6 +121,11 @@ def gold_table_at(location: str, view: OnlineView) -> tuple[Lake, Table] | None:
     if len(view.keys) != 1 or partitions != ("period", "bucket"):
         partitions = ()
     return lake, Table(GOLD, path.name, (), partitions, entity=view.keys[0].source, time=view.event)
+
+
+def arrow_schema(lake: Lake, table: Table) -> pa.Schema:
+    """The schema of the last ledgered version, which files made before a column was added do not have."""
+    return pa.schema(open_table(lake, table, version_of(lake, table)).schema().to_arrow())
 
 
 def _periods(lake: Lake, table: Table, window: Window) -> frozenset[str] | None:

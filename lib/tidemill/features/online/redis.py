@@ -2,7 +2,7 @@
 
 The hash's key is the entity key and the project; its fields are one for each feature, and one with the time that the
 view's values speak for. To that time, a message of protocol buffers, the moment when the row was made is added as a
-field of our own, which readers skip: of two rows for the same time the one that was made last stays, whoever comes first.
+field of our own, which readers skip: of two rows for the same time the one that was made last stays, in any order.
 
 A script runs undisturbed, so that nothing can come between the look at the stored time and the write. A call carries
 many entities: its bytes are joined by Arrow, its answer is one number.
