@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pytest
-from conftest import Shop
 from shopkeeping import as_csv, orders
 from tidemill.data.read import read_arrow
 from tidemill.features import feast_store
@@ -16,6 +13,9 @@ from tidemill.monitoring.tables import PARITY
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+    import pytest
+    from conftest import Shop
     from tidemill.cli.result import Result
 
 AS_OF, BEFORE = "2024-02-10", "2024-02-09"

@@ -46,7 +46,7 @@ def test_values_and_their_texts_are_those_of_feast(kind: str, data: st.DataObjec
 
 
 def test_times_as_values_are_whole_seconds() -> None:
-    column = pa.array([datetime(2024, 1, 1, 0, 0, 1, 999_999), None], pa.timestamp("us", "UTC"))
+    column = pa.array([datetime(2024, 1, 1, 0, 0, 1, 999_999, UTC), None], pa.timestamp("us", "UTC"))
     second = Value(unix_timestamp_val=1_704_067_201).SerializeToString()
     assert encoding.values(column, "unix_timestamp").to_pylist() == [second, b""]
 
