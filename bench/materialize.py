@@ -26,7 +26,8 @@ MORE = 5  # times as many, to see whether memory grows
 FEATURES = 20
 AT = datetime(2025, 1, 10, tzinfo=UTC)
 OURS = "{type: tidemill.features.feast_engine.OnlineEngine}"
-FEAST_SPARK, FEAST_ONE_TASK, FEAST_LOCAL = "spark.engine", "{type: spark.engine, partitions: 1}", "local"
+FEAST_SPARK, FEAST_ONE_TASK = "{type: spark.engine}", "{type: spark.engine, partitions: 1}"
+FEAST_LOCAL = "{type: local}"
 SAMPLE = [f"C{number:08}" for number in range(0, ENTITIES["small"], 101)]
 
 
