@@ -59,6 +59,7 @@ class Contestant:
         role: `reference` once a group; `ours`; or `peer`.
         once: whether one run is enough, because it is long and only reported.
         extra: whether it is left out at small size, which has little time, unless `--what` asks for it.
+        figures: reads, after the measurement, further figures that it found itself, such as a latency; least is best.
     """
 
     what: str
@@ -68,6 +69,7 @@ class Contestant:
     role: Role
     once: bool = False
     extra: bool = False
+    figures: Callable[[Path], Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Measured:
 
     contestant: Contestant
     runs: tuple[Usage, ...]
+    found: tuple[Mapping[str, float], ...] = ()
 
     @property
     def cpu_s(self) -> float:
@@ -91,6 +94,11 @@ class Measured:
     def peak_mb(self) -> float:
         """Peak memory of the whole process tree, in millions of bytes."""
         return max(run.peak_mb for run in self.runs)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The least of each further figure."""
+        return {name: min(run[name] for run in self.found) for name in (self.found[0] if self.found else ())}
 
 
 @dataclass(frozen=True)
@@ -218,14 +226,16 @@ def _measure_in_turn(
     from tidemill.core.progress import Progress
 
     runs: dict[str, tuple[Usage, ...]] = {c.what: () for c in contestants}
+    figures: dict[str, tuple[Mapping[str, float], ...]] = {c.what: () for c in contestants}
     first: tuple[str, Any] | None = None
     running = list(contestants)
     for turn in range(1, rounds + 1):
         progress = Progress(len(running))
         for contestant in running:
             with progress.step(f"round {turn} of {rounds}: {contestant.what}"):
-                used, answer = _run(bench, contestant, data)
+                used, answer, found = _run(bench, contestant, data)
             runs[contestant.what] += (used,)
+            figures[contestant.what] += (found,)
             first = first or (contestant.what, answer)
             if not equal(first[1], answer):
                 raise TidemillError(
@@ -235,12 +245,12 @@ def _measure_in_turn(
                     next_step="find out which one is wrong: a wrong answer has no speed",
                     exit_code=Exit.DATA,
                 )
-        measured = [Measured(c, runs[c.what]) for c in contestants]
+        measured = [Measured(c, runs[c.what], figures[c.what]) for c in contestants]
         running = [m.contestant for m in measured if not m.contestant.once and not _far_slower(m, measured)]
-    return [Measured(c, runs[c.what]) for c in contestants]
+    return [Measured(c, runs[c.what], figures[c.what]) for c in contestants]
 
 
-def _run(bench: Path, contestant: Contestant, data: Path) -> tuple[Usage, Any]:
+def _run(bench: Path, contestant: Contestant, data: Path) -> tuple[Usage, Any, Mapping[str, float]]:
     from bench._process import measure
 
     out, log = CACHE / bench.stem / "out", CACHE / bench.stem / f"{contestant.what.replace(' ', '_')}.log"
@@ -258,8 +268,9 @@ def _run(bench: Path, contestant: Contestant, data: Path) -> tuple[Usage, Any]:
             exit_code=Exit.BUG,
         )
     answer = contestant.answer(out)
+    figures = contestant.figures(out) if contestant.figures is not None else {}
     shutil.rmtree(out)
-    return used, answer
+    return used, answer, figures
 
 
 def _errors(lines: Sequence[str]) -> Sequence[str]:
@@ -296,6 +307,7 @@ def _result(name: str, size: Size, measured: Sequence[Measured], verdicts: Seque
             "cpu_s": round(m.cpu_s, 2),
             "wall_s": round(m.wall_s, 2),
             "peak_mb": round(m.peak_mb),
+            **{name: round(value, 3) for name, value in m.figures.items()},
         }
         for m in measured
     ]
@@ -321,6 +333,9 @@ def _table(title: str, measured: Sequence[Measured]) -> Table:
     table.add_column("what", no_wrap=True)
     for column in ("CPU s least", "median", "most", "wall s", "peak MB", "ratio", "runs"):
         table.add_column(column, justify="right")
+    own = list(dict.fromkeys(name for m in measured for name in m.figures))
+    for name in own:
+        table.add_column(name.replace("_", " "), justify="right")
     for before, m in zip((None, *measured), measured, strict=False):
         if before is not None and before.contestant.group != m.contestant.group:
             table.add_section()
@@ -334,6 +349,7 @@ def _table(title: str, measured: Sequence[Measured]) -> Table:
             f"{m.peak_mb:.0f}",
             _ratio(m, measured),
             f"{len(spent)}, {_FAR_SLOWER:.0f}x ours" if _far_slower(m, measured) else str(len(spent)),
+            *(f"{m.figures[name]:.2f}" if name in m.figures else "" for name in own),
         )
     return table
 

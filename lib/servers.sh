@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154  # setup.sh sets cache, repo and log
-# Servers for the tests, sourced by test.sh after setup.sh: a Kafka broker's JARs below .cache, PostgreSQL from the system's
-# packages. Nothing is started here; tests/servers/ does that. One that cannot be had is no error: the tests that need it are
+# Servers for the tests, sourced by test.sh after setup.sh: a Kafka broker's JARs below .cache, PostgreSQL and Redis from the
+# system's packages. Nothing is started here; tests/servers/ does that. One that cannot be had is no error: the tests that need it are
 # skipped with the reason, which reaches them in a variable.
 
 readonly POSTGRES_DIRS=/usr/lib/postgresql
@@ -17,6 +17,19 @@ postgres_ready() { # sets postgres, the folder with the server's programs; Debia
     if [[ -z $postgres && -x $program ]]; then postgres=$(dirname "$(readlink -f "$program")"); fi
   done
   [[ -n $postgres ]]
+}
+
+# Debian's package redis-server is a service and a link: its program is redis-check-rdb of redis-tools, which is a server when
+# it is called redis-server. So the tools are installed, no service is there to be kept from starting, and the link is ours.
+redis_ready() { # sets redis, the server's program
+  local program
+  redis=$cache/redis/redis-server
+  if [[ ! -x $redis ]]; then
+    redis=""
+    program=$(command -v redis-server || command -v redis-check-rdb) || return 1
+    mkdir -p "$cache/redis" && ln -sfn "$program" "$cache/redis/redis-server" || return 1
+    redis=$cache/redis/redis-server
+  fi
 }
 
 setup_kafka() {
@@ -39,20 +52,28 @@ setup_postgres() {
   postgres_ready || no_postgres=${no_postgres:-the installed one was not found}
 }
 
+setup_redis() {
+  install_packages Redis redis-tools || no_redis=$not_installed
+  redis_ready || no_redis=${no_redis:-the installed one was not found}
+}
+
 ensure_servers() {
   local sudo
   watch_signals
-  no_kafka="" no_postgres=""
+  no_kafka="" no_postgres="" no_redis=""
   if ! postgres_ready && ! may_install; then no_postgres=$not_installed; fi
-  if ! kafka_ready || [[ -z $postgres && -z $no_postgres ]]; then
+  if ! redis_ready && ! may_install; then no_redis=$not_installed; fi
+  if ! kafka_ready || [[ -z $postgres$no_postgres || -z $redis$no_redis ]]; then
     lock
     kafka_ready || setup_kafka
-    postgres_ready || setup_postgres
+    if ! postgres_ready && [[ -z $no_postgres ]]; then setup_postgres; fi
+    if ! redis_ready && [[ -z $no_redis ]]; then setup_redis; fi
     unlock
   fi
-  unset TIDEMILL_KAFKA_JARS TIDEMILL_POSTGRES_BIN
+  unset TIDEMILL_KAFKA_JARS TIDEMILL_POSTGRES_BIN TIDEMILL_REDIS
   if [[ -z $no_kafka ]]; then export TIDEMILL_KAFKA_JARS=$kafka; fi
   if [[ -n $postgres ]]; then export TIDEMILL_POSTGRES_BIN=$postgres; fi
-  export TIDEMILL_NO_KAFKA=$no_kafka TIDEMILL_NO_POSTGRES=$no_postgres
+  if [[ -n $redis ]]; then export TIDEMILL_REDIS=$redis; fi
+  export TIDEMILL_NO_KAFKA=$no_kafka TIDEMILL_NO_POSTGRES=$no_postgres TIDEMILL_NO_REDIS=$no_redis
   trap - ERR HUP INT TERM
 }

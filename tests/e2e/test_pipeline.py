@@ -12,7 +12,8 @@ from deltalake import DeltaTable
 from shopkeeping import ALL_JOBS, AS_OF, as_csv, contents, orders, recorded, versions
 from tidemill.cli.job import HOME
 from tidemill.core.failpoints import Crashed, armed
-from tidemill.features.feast_store import online_rows, open_store, repository_yaml
+from tidemill.features.feast_store import online_rows, open_store
+from tidemill.features.repository import repository_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable

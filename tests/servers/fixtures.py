@@ -9,10 +9,11 @@ import pytest
 
 from servers.kafka import Kafka
 from servers.postgres import Postgres
+from servers.redis import Redis
 
 
 def needed(name: str, place: str, reason: str) -> Path:
-    """The folder with a server's programs, as `./test.sh` found it; without one the test is skipped."""
+    """The place of a server's programs, as `./test.sh` found it; without one the test is skipped."""
     if not os.environ.get(place):
         pytest.skip(f"no {name}: {os.environ.get(reason) or 'only ./test.sh looks for it'}")
     return Path(os.environ[place])
@@ -25,6 +26,19 @@ def postgres() -> Iterator[Postgres]:
     # Not below pytest's own folder: only its owner may enter that, and the server may run as another user.
     with tempfile.TemporaryDirectory(prefix="tidemill-postgres-") as folder:
         server = Postgres(Path(folder), programs)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    """A running Redis with nothing in it but what tests leave; they tell their projects apart by name."""
+    program = needed("Redis", "TIDEMILL_REDIS", "TIDEMILL_NO_REDIS")
+    with tempfile.TemporaryDirectory(prefix="tidemill-redis-") as folder:
+        server = Redis(Path(folder), program)
         try:
             server.start()
             yield server

@@ -3,9 +3,13 @@
 import psycopg
 import pytest
 from pyspark.sql import SparkSession
+from redis import Redis as Client
+from redis.exceptions import AuthenticationError
 
 from servers.kafka import Kafka
 from servers.postgres import Postgres
+from servers.process import HOST
+from servers.redis import Redis
 
 
 def test_the_broker_keeps_what_it_took_when_it_is_killed(kafka: Kafka) -> None:
@@ -26,6 +30,15 @@ def test_postgresql_answers_with_the_password_only(postgres: Postgres) -> None:
     wrong = postgres.conninfo.replace(postgres.password, "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
+
+
+def test_redis_answers_with_the_password_only(redis: Redis) -> None:
+    with redis.client() as client:
+        client.set("kept", "here")
+        assert client.get("kept") == b"here"
+        client.delete("kept")
+    with pytest.raises(AuthenticationError), Client(host=HOST, port=redis.port) as client:
+        client.ping()
 
 
 def test_spark_reads_a_topic(kafka: Kafka, spark: SparkSession) -> None:

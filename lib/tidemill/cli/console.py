@@ -50,7 +50,8 @@ def lookup(use_case: str, key: str, root: Root = ROOT, repo: Repo = REPO, as_jso
     """Shows the online features of one entity, through Feast's own API."""
     found = load_use_case(repo, use_case)
     known_root(root)
-    from tidemill.features.feast_store import online_rows, open_store, repository_yaml
+    from tidemill.features.feast_store import online_rows, open_store
+    from tidemill.features.repository import repository_yaml
 
     store = open_store(repository_yaml(repo, REPO), root.resolve())
     row = online_rows(store, use_case, found.entity.key, [key])[0]

@@ -69,9 +69,10 @@ class Stream(_Section):
 
 
 class Materialize(_Section):
-    """The online store."""
+    """The online store, and how it is compared with gold."""
 
-    parity_sample: Positive
+    parity_sample: Positive | Literal["all"]
+    parity_threshold: Share
 
 
 class Monitor(_Section):

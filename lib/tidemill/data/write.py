@@ -96,6 +96,7 @@ def write_rows(
             str(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append",
+            schema_mode="merge" if table.evolves else None,
             commit_properties=CommitProperties(custom_metadata={METADATA: metadata}),
         )
         return

@@ -22,15 +22,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from tidemill.features.online.load import Loaded
     from tidemill.features.specs import FeatureView
 
 _WAIT_SECONDS = 60.0
-
-
-def repository_yaml(repo: Path, default: Path) -> Path:
-    """The `feature_store.yaml` of a feature repository, or that of the default one where it has none of its own."""
-    own = repo / "feature_store.yaml"
-    return own if own.exists() else default / "feature_store.yaml"
 
 
 def open_store(yaml: Path, root: Path) -> FeatureStore:
@@ -48,20 +43,33 @@ def apply_objects(store: FeatureStore, objects: Sequence[Any], root: Path) -> No
         store.apply(list(objects))
 
 
-def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime) -> None:
-    """Loads the newest gold row of every entity that may be used at `at`, no older than the view's ttl.
+def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime) -> list[Loaded]:
+    """Loads the newest gold row of every entity stamped in `(at - delay - ttl, at - delay]`, never over a newer one.
 
-    The caller sees to it that no older rows follow newer ones: the SQLite store keeps what is written last.
+    Returns:
+        What was done, by view; nothing where `feature_store.yaml` names another engine than ours.
     """
+    engine = store._get_provider().batch_engine  # Feast hands back nothing of what it did
+    before = len(getattr(engine, "loads", ()))
     for view in views:
         with quiet():
             store.materialize(
                 start_date=at - view.delay - view.ttl, end_date=at - view.delay, feature_views=[view.table_name]
             )
+    return list(getattr(engine, "loads", ())[before:])
 
 
-def online_rows(store: FeatureStore, service: str, key: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+def online_rows(
+    store: FeatureStore, service: str, key: str, keys: Sequence[str], *, times: bool = False
+) -> list[dict[str, Any]]:
     """The online features of entities, through Feast's own API, in the order of the keys.
+
+    Args:
+        store: opened.
+        service: the use case's name.
+        key: the join key.
+        keys: the entities.
+        times: whether each feature comes with `<feature>__ts`, the second since the epoch that it speaks for.
 
     Raises:
         TidemillError: E_NO_SERVICE (no input) where the use case was never materialized.
@@ -79,5 +87,5 @@ def online_rows(store: FeatureStore, service: str, key: str, keys: Sequence[str]
         response = store.get_online_features(
             features=store.get_feature_service(service), entity_rows=[{key: value} for value in keys]
         )
-    columns = response.to_dict()
+    columns = response.to_dict(include_event_timestamps=times)
     return [{name: values[i] for name, values in columns.items()} for i in range(len(keys))]

@@ -126,6 +126,13 @@ def view_batches(lake: Lake, view: FeatureView, times: Iterable[datetime]) -> li
     return sorted(set(_batches_at(lake, view_table(view), stamps(view, times))))
 
 
+def online_batches(lake: Lake, view: FeatureView, at: datetime) -> list[str]:
+    """The batches of the view's gold rows that may be online at a moment: `(at - delay - ttl, at - delay]`."""
+    until = at - view.delay
+    there = built(ledger.entries(lake.root, view_table(view).label))
+    return sorted({made.batch_id for stamp, made in there.items() if until - view.ttl < stamp <= until})
+
+
 def label_batches(lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> list[str]:
     """The batches of the labels at the as-of times, ordered."""
     return sorted(set(_batches_at(lake, labels_table(use_case, label), times)))

@@ -16,7 +16,9 @@ PARITY = Table(
         ("equal", "bigint"),
         ("different", "bigint"),
         ("missing", "bigint"),
+        ("stale", "bigint"),
     ),
+    evolves=True,  # it has not always told stale values from different ones
 )
 PROFILES = Table(
     OPS,
