@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
+from tidemill.cli.auditing import audit, refuse_leaks
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -45,6 +46,7 @@ def run(context: Context) -> Result:
         for parent in registry.unfinished(version):  # something ended that training after it had registered
             _finish(registry, parent, version, registry.document(version, CARD))
         return Result(SKIPPED, model=_model(version), facts={"training_set_id": identity})
+    refuse_leaks(context, audit(context)[0])
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
     # What it is made from is pinned before it is read: no compaction may take these files away later.

@@ -68,10 +68,10 @@ def test_these_are_the_commands_of_the_readme() -> None:
 def test_the_demo_ends_with_one_screen(root: Path) -> None:
     done = run(f"{COMMANDS[0]} {SMALL}", root)
     assert done.returncode == 0, done.stderr
-    for word in ("rows", "features", "models", "champion", "drift", "report", "next"):
+    for word in ("rows", "features", "audit", "models", "champion", "drift", "report", "next"):
         assert re.search(rf"^{word}", done.stdout, re.MULTILINE), done.stdout
     assert "WARN" not in done.stderr
-    assert len(done.stderr.splitlines()) == 9  # one line a step
+    assert len(done.stderr.splitlines()) == 10  # one line a step
 
 
 def test_retail_gives_the_published_counts(retail: dict[str, Any], root: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_dry_run_says_what_it_would_do(root: Path) -> None:
     done = run(COMMANDS[7], root)
     assert done.returncode == 0
     assert done.stdout == (
-        "pipeline would run ingest, refine, build_features, materialize, train, promote, score, monitor"
+        "pipeline would run ingest, refine, build_features, materialize, audit, train, promote, score, monitor"
         " for air_quality at 2016-03-01T00:00:00Z\n"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError, nearest
@@ -58,6 +58,7 @@ class Column:
         references: `source.column` whose values are the only ones, or None.
         actions: what follows on a rule other than `quarantine`, by the rule's code.
         description: what it means.
+        planned: whether it is a time that is known beforehand, such as a due date: a row may be older than it.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Column:
     references: str | None = None
     actions: tuple[tuple[str, str], ...] = ()
     description: str = ""
+    planned: bool = field(default=False, repr=False)  # changes no row, and so not the digest
 
     @property
     def landed(self) -> str:

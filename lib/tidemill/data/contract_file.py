@@ -140,6 +140,7 @@ def _column(found: SchemaProperty) -> Column:
             references=_reference(found),
             actions=tuple(sorted((str(k), _action(v)) for k, v in dict(own.get("actions", {})).items())),
             description=found.description or "",
+            planned=bool(own.get("planned", False)),
         )
     except (ValueError, TypeError) as error:
         raise ValueError(f"column {found.name}: {error}") from error
