@@ -1,11 +1,10 @@
-"""The audit of a whole use case: planted leaks are caught by name, kept, and stop the training; a clean shop goes on."""
+"""The audit of a whole use case: planted leaks are caught by name and stop the training; a clean shop goes on."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from conftest import CONTRACT, Shop
 from pyspark.sql import functions as F
 from shopkeeping import AS_OF, as_csv, orders, recorded, versions
@@ -86,9 +85,7 @@ def test_leaks_are_caught_by_name_and_stop_the_training(make_shop: Callable[[str
     assert "times" not in {row["check"] for row in read_arrow(other.lake, AUDITS).to_pylist()}
 
 
-def test_a_clean_shop_is_audited_once_and_gold_stamped_too_early_is_found(
-    shop: Shop, spark: SparkSession, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_clean_shop_is_audited_once_and_gold_stamped_too_early_is_found(shop: Shop, spark: SparkSession) -> None:
     shop.deliver("orders.csv", as_csv(orders()))
     code, summary = shop.run(f"{BUILT} audit", "--as-of", AS_OF)
     audit: dict[str, Any] = summary["steps"][-1]

@@ -26,6 +26,7 @@ COMMANDS = [
     "./spark-submit.sh pipeline --use-case retail --as-of 2011-11-01",
     "./tidemill lookup retail 17850",
     "./tidemill promotions retail",
+    "./tidemill catalog retail",
     "./tidemill quarantine list",
     "./tidemill runs",
     "./tidemill ui",
@@ -123,7 +124,7 @@ def test_lookup_answers_the_newest_gold_row(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("retail")
-@pytest.mark.parametrize("command", COMMANDS[3:6])
+@pytest.mark.parametrize("command", COMMANDS[3:7])
 def test_the_ledgers_can_be_read(command: str, root: Path) -> None:
     rows = run_json(command, root)["rows"]
     assert rows
@@ -131,7 +132,7 @@ def test_the_ledgers_can_be_read(command: str, root: Path) -> None:
 
 @pytest.mark.usefixtures("retail")
 def test_ui_serves_the_registry(root: Path) -> None:
-    command = [*shlex.split(COMMANDS[6]), "--root", str(root), "--port", "5077"]
+    command = [*shlex.split(COMMANDS[7]), "--root", str(root), "--port", "5077"]
     with subprocess.Popen(command, cwd=HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as page:
         try:
             assert "MLflow" in _answer("http://127.0.0.1:5077/", 90)
@@ -141,7 +142,7 @@ def test_ui_serves_the_registry(root: Path) -> None:
 
 
 def test_a_dry_run_says_what_it_would_do(root: Path) -> None:
-    done = run(COMMANDS[7], root)
+    done = run(COMMANDS[8], root)
     assert done.returncode == 0
     assert done.stdout == (
         "pipeline would run ingest, refine, build_features, materialize, audit, train, promote, score, monitor"
@@ -151,7 +152,7 @@ def test_a_dry_run_says_what_it_would_do(root: Path) -> None:
 
 @pytest.mark.usefixtures("retail")
 def test_one_job_alone_finds_its_work_done(root: Path) -> None:
-    done = run(COMMANDS[8], root)
+    done = run(COMMANDS[9], root)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["status"] == "skipped"
 
