@@ -1,4 +1,4 @@
-"""Compaction of crowded partitions, and removal of files that no version needs any more."""
+"""Compaction of crowded partitions, and removal of files that neither a version nor a model needs any more."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Tends every table of the use case."""
     settings = context.config.maintain
-    rewritten, removed = 0, 0
+    rewritten, removed, pinned = 0, 0, 0
     for table in tables_of(context):
         context.progress.say(table.label)
         places = crowded_partitions(context.lake, table, settings.target_files)
         if places:
             rewritten += compact(context.spark, context.lake, table, places)
-        removed += remove_unneeded(context.lake, table, settings.retention_hours)
-    counts = {"rows_rewritten": rewritten, "files_removed": removed}
+        files = remove_unneeded(context.lake, table, settings.retention_hours)
+        removed, pinned = removed + files.removed, pinned + files.pinned
+    counts = {"rows_rewritten": rewritten, "files_removed": removed, "files_pinned": pinned}
     return Result(OK if rewritten or removed else SKIPPED, counts)
 
 

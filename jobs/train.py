@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
+from tidemill.cli.auditing import audit, refuse_leaks
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -12,8 +13,10 @@ from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
 from tidemill.core.time import format_time
 from tidemill.data.commit import commit
+from tidemill.data.pins import pin
 from tidemill.data.read import read
 from tidemill.data.write import Batch
+from tidemill.features.tables import labels_table, view_table
 from tidemill.models.card import CARD, DECLARATION, build_card
 from tidemill.models.checks import check_labels
 from tidemill.models.registry import CHALLENGER, Registry
@@ -21,6 +24,7 @@ from tidemill.models.search import search
 from tidemill.models.splits import plan_splits
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import build_training_set, training_set_id, training_set_inputs
+from tidemill.models.training_statistics import STATISTICS, column_statistics
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -42,12 +46,17 @@ def run(context: Context) -> Result:
         for parent in registry.unfinished(version):  # something ended that training after it had registered
             _finish(registry, parent, version, registry.document(version, CARD))
         return Result(SKIPPED, model=_model(version), facts={"training_set_id": identity})
+    refuse_leaks(context, audit(context)[0])
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
+    # What it is made from is pinned before it is read: no compaction may take these files away later.
+    for upstream in (*map(view_table, use_case.views), labels_table(use_case.name, label)):
+        pin(lake, upstream, identity)
     joined = build_training_set(spark, lake, use_case, plan)
     built = joined.frame.withColumn("training_set_id", F.lit(identity))
     commit(lake, table, Batch(identity, inputs), built.sortWithinPartitions(*table.sort))
     failpoint("train.set_committed")
+    pin(lake, table, identity, {"training_set_id": identity})
     rows = read(spark, lake, table).where(F.col("training_set_id") == identity).persist()
     try:
         check_labels(rows, use_case.task, table.label)
@@ -55,7 +64,8 @@ def run(context: Context) -> Result:
         found = search(rows, use_case, plan, settings, context.progress.say)
         failpoint("train.searched")
         card = build_card(use_case, found, plan, identity, context.as_of, settings.model_dump())
-        documents = {CARD: card, DECLARATION: freeze(use_case)}
+        held = column_statistics(rows, table.columns)
+        documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("logging to MLflow")
         uris = _log(registry, parent, identity, found, documents, use_case.metric)
         failpoint("train.logged")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START = datetime(2024, 1, 1)  # noqa: DTZ001 - written without a zone, as the files are
-ALL_JOBS = "ingest refine build_features materialize train promote score monitor"
+ALL_JOBS = "ingest refine build_features materialize audit train promote score monitor"
 AS_OF = "2024-03-11"
 # What may differ between equal runs: when, by whom, and under which identity.
 VOLATILE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,21 @@ import pytest
 from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import ALL_JOBS, AS_OF, as_csv, contents, orders, recorded, versions
+from tidemill.cli.console import app
 from tidemill.cli.job import HOME
 from tidemill.core.failpoints import Crashed, armed
+from tidemill.data.pins import pins, read_pin
 from tidemill.features.feast_store import online_rows, open_store
 from tidemill.features.repository import repository_yaml
+from tidemill.models.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+
+def rows(table: Any) -> list[str]:
+    return sorted(repr(sorted(row.items())) for row in table.to_pylist())
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,13 @@ def done(tmp_path_factory: pytest.TempPathFactory, spark: object) -> Done:
 
 
 def test_gives_the_documented_summary(done: Done) -> None:
-    summary, rows = done.summary, len(orders())
+    summary, landed = done.summary, len(orders())
     assert summary["job"] == "pipeline"
     assert summary["status"] == "ok"
     assert summary["as_of"] == "2024-03-11T00:00:00Z"
-    assert summary["counts"] == {"read": rows, "accepted": rows, "quarantined": 0, "duplicates": 0}
-    assert summary["tables"]["bronze.orders"] == {"version": 1, "rows": rows}
-    assert summary["tables"]["silver.orders"] == {"version": 1, "rows": rows}
+    assert summary["counts"] == {"read": landed, "accepted": landed, "quarantined": 0, "duplicates": 0}
+    assert summary["tables"]["bronze.orders"] == {"version": 1, "rows": landed}
+    assert summary["tables"]["silver.orders"] == {"version": 1, "rows": landed}
     assert summary["model"] == {"name": "shop", "version": "1", "alias": "champion"}
     assert set(summary["metrics"]) == {
         "gate_rows",
@@ -85,6 +94,47 @@ def test_online_values_are_those_of_gold(done: Done) -> None:
     assert [[row[n] for n in names] for row in online] == [[gold[k][n] for n in names] for k in keys]
 
 
+def test_the_summary_says_what_the_audit_found(done: Done) -> None:
+    run = json.loads((done.shop.root / "runs" / done.summary["run_id"] / "summary.json").read_text("utf-8"))
+    assert run["facts"]["audit"] == "no leak in 3 features at 80 sampled rows"
+    assert run["notes"] == []
+
+
+def test_the_catalogue_tells_of_every_feature_who_uses_it(
+    done: Done, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    command = ["catalog", "shop", "--root", str(done.shop.root), "--repo", str(done.shop.repo), "--html", str(page)]
+    app([*command, "--json"], standalone_mode=False)
+    rows = {(r["kind"], r["name"]): r for r in json.loads(capsys.readouterr().out)["rows"]}
+    assert [name for kind, name in rows if kind == "feature"] == ["recency_days", "events_count_10d", "amount_sum_10d"]
+    found = rows["feature", "amount_sum_10d"]
+    assert (found["meaning"], found["origin"]) == ("sum of amount in the 10d before", ["orders.Amount", "orders.At"])
+    assert (found["models"], found["null_share"], found["rows"]) == (["shop 1"], 0.0, 40)
+    assert sum(found["counts"]) == 40
+    assert rows["column", "amount"]["null_share"] == 0.0
+    assert rows["column", "ordered_at"]["low"] == "2024-01-01T00:00:00Z"
+    assert rows["source", "orders"]["facts"]["rows"] == str(len(orders()))
+    assert rows["label", "gone"]["models"] == ["shop 1"]
+    assert rows["model", "shop 1"]["meaning"].startswith("champion, challenger, roc_auc ")
+    assert "sum of amount in the 10d before" in page.read_text("utf-8")
+
+
+def test_statistics_of_the_training_set_lie_beside_the_card(done: Done) -> None:
+    table = DeltaTable(str(done.shop.root / "lake/gold/shop_training_sets")).to_pyarrow_table().to_pylist()
+    registry = Registry(done.shop.root)
+    found = registry.document(registry.version("shop", "1"), "training_set.json")
+    columns = {c["name"]: c for c in found["columns"]}
+    assert found["rows"] == len(table) > 0
+    sums = [row["amount_sum_10d"] for row in table]
+    assert (columns["amount_sum_10d"]["min"], columns["amount_sum_10d"]["max"]) == (min(sums), max(sums))
+    assert columns["amount_sum_10d"]["mean"] == pytest.approx(sum(sums) / len(sums))
+    assert columns["label"]["distinct"] == 2
+    assert columns["customer"]["distinct"] == pytest.approx(len({row["customer"] for row in table}), rel=0.1)
+    assert columns["event_timestamp"]["min"] == "2024-01-11T00:00:00Z"
+    assert {c["nulls"] for c in columns.values()} == {c["not_finite"] for c in columns.values()} == {0}
+
+
 def test_a_training_that_died_after_registering_is_finished_by_the_next_run(done: Done) -> None:
     # An older time: there is another version already, and its alias is not where the new one's belongs.
     with armed("train.registered"), pytest.raises(Crashed):
@@ -110,6 +160,28 @@ def test_a_late_file_replaces_exactly_the_times_that_can_see_it(done: Done) -> N
     assert newest.cause == "late"
     times = [run for part in newest.inputs["slices"] for run in part["times"]]
     assert {t["start"] for t in times} == {1709251200000000, 1710115200000000}  # 2024-03-01 and 2024-03-11
+
+
+def test_what_a_model_was_trained_on_outlives_maintenance(done: Done) -> None:
+    shop, name = done.shop, done.shop.batches("gold.shop_training_sets")[0].batch_id
+    made = {p.label: p for p in pins(shop.root, name)}
+    assert set(made) == {"gold.orders_of_customer_v1", "gold.shop_labels", "gold.shop_training_sets"}
+    before = {label: rows(read_pin(shop.root, p)) for label, p in made.items()}
+    held = contents(shop.root)
+    now = ("--set", "maintain.retention_hours=0", "--set", "maintain.target_files=1")
+    code, summary = shop.run("maintain", *now)
+    counts = summary["steps"][-1]["counts"]
+    assert code == 0, summary
+    assert counts["rows_rewritten"] > 0
+    assert counts["files_pinned"] > 0  # what the late file replaced is what the model has seen
+    assert {label: rows(read_pin(shop.root, p)) for label, p in made.items()} == before
+    assert contents(shop.root) == held
+    trained = before["gold.shop_training_sets"]
+    assert trained == rows(
+        DeltaTable(str(shop.root / "lake/gold/shop_training_sets"))
+        .to_pyarrow_table(filters=[("training_set_id", "=", name)])
+    )  # fmt: skip
+    assert shop.run("build_features", "--as-of", "2024-03-21")[0] == 0  # commits go on after the files are gone
 
 
 def test_what_happens_later_changes_nothing_before(make_shop: Callable[[str], Shop], spark: object) -> None:

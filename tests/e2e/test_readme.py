@@ -26,6 +26,7 @@ COMMANDS = [
     "./spark-submit.sh pipeline --use-case retail --as-of 2011-11-01",
     "./tidemill lookup retail 17850",
     "./tidemill promotions retail",
+    "./tidemill catalog retail",
     "./tidemill quarantine list",
     "./tidemill runs",
     "./tidemill ui",
@@ -68,10 +69,10 @@ def test_these_are_the_commands_of_the_readme() -> None:
 def test_the_demo_ends_with_one_screen(root: Path) -> None:
     done = run(f"{COMMANDS[0]} {SMALL}", root)
     assert done.returncode == 0, done.stderr
-    for word in ("rows", "features", "models", "champion", "drift", "report", "next"):
+    for word in ("rows", "features", "audit", "models", "champion", "drift", "report", "next"):
         assert re.search(rf"^{word}", done.stdout, re.MULTILINE), done.stdout
     assert "WARN" not in done.stderr
-    assert len(done.stderr.splitlines()) == 9  # one line a step
+    assert len(done.stderr.splitlines()) == 10  # one line a step
 
 
 def test_retail_gives_the_published_counts(retail: dict[str, Any], root: Path) -> None:
@@ -123,7 +124,7 @@ def test_lookup_answers_the_newest_gold_row(root: Path) -> None:
 
 
 @pytest.mark.usefixtures("retail")
-@pytest.mark.parametrize("command", COMMANDS[3:6])
+@pytest.mark.parametrize("command", COMMANDS[3:7])
 def test_the_ledgers_can_be_read(command: str, root: Path) -> None:
     rows = run_json(command, root)["rows"]
     assert rows
@@ -131,7 +132,7 @@ def test_the_ledgers_can_be_read(command: str, root: Path) -> None:
 
 @pytest.mark.usefixtures("retail")
 def test_ui_serves_the_registry(root: Path) -> None:
-    command = [*shlex.split(COMMANDS[6]), "--root", str(root), "--port", "5077"]
+    command = [*shlex.split(COMMANDS[7]), "--root", str(root), "--port", "5077"]
     with subprocess.Popen(command, cwd=HOME, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as page:
         try:
             assert "MLflow" in _answer("http://127.0.0.1:5077/", 90)
@@ -141,17 +142,17 @@ def test_ui_serves_the_registry(root: Path) -> None:
 
 
 def test_a_dry_run_says_what_it_would_do(root: Path) -> None:
-    done = run(COMMANDS[7], root)
+    done = run(COMMANDS[8], root)
     assert done.returncode == 0
     assert done.stdout == (
-        "pipeline would run ingest, refine, build_features, materialize, train, promote, score, monitor"
+        "pipeline would run ingest, refine, build_features, materialize, audit, train, promote, score, monitor"
         " for air_quality at 2016-03-01T00:00:00Z\n"
     )
 
 
 @pytest.mark.usefixtures("retail")
 def test_one_job_alone_finds_its_work_done(root: Path) -> None:
-    done = run(COMMANDS[8], root)
+    done = run(COMMANDS[9], root)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["status"] == "skipped"
 

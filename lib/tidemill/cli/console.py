@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import contracts, quarantine
+from tidemill.cli import catalog, contracts, quarantine
 from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
@@ -22,6 +22,7 @@ from tidemill.orchestration.dag import ORDER, OUTSIDE
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contracts.app, name="contract")
+app.command()(catalog.catalog)
 
 
 def main() -> NoReturn:

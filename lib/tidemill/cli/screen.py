@@ -31,6 +31,8 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("features", f"{facts['features']} in {facts['views']} view(s), online and offline"))
     if "candidates" in facts:
         lines.append(("models", f"{facts['candidates']} candidates of {facts['families']} families compared"))
+    if "audit" in facts:
+        lines.append(("audit", facts["audit"]))
     if model:
         lines.append((model["alias"], f"{model['name']} version {model['version']} {facts.get('family', '')}".rstrip()))
     lines += [(name.replace("_", " "), _number(value)) for name, value in metrics.items()]

@@ -68,6 +68,16 @@ class Stream(_Section):
     pause: Annotated[float, Field(ge=0)]
 
 
+class Audit(_Section):
+    """The leakage audit before each training."""
+
+    entities: Positive
+    times: Positive
+    alone: Share
+    apart: Share
+    accepted: tuple[str, ...]
+
+
 class Materialize(_Section):
     """The online store, and how it is compared with gold."""
 
@@ -101,6 +111,7 @@ class Config(_Section):
     sources: dict[str, SourcePlace]
     generate: Generate
     stream: Stream
+    audit: Audit
     train: Train
     materialize: Materialize
     monitor: Monitor

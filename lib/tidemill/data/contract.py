@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError, nearest
@@ -58,6 +58,8 @@ class Column:
         references: `source.column` whose values are the only ones, or None.
         actions: what follows on a rule other than `quarantine`, by the rule's code.
         description: what it means.
+        planned: whether it is a time that is known beforehand, such as a due date: a row may be older than it.
+        unit: of its values, for people.
     """
 
     name: str
@@ -84,6 +86,9 @@ class Column:
     references: str | None = None
     actions: tuple[tuple[str, str], ...] = ()
     description: str = ""
+    # These change no row, and so not the digest.
+    planned: bool = field(default=False, repr=False)
+    unit: str = field(default="", repr=False)
 
     @property
     def landed(self) -> str:
@@ -145,6 +150,7 @@ class Contract:
         unique: groups of columns that no two rows may share, beside the columns that are unique by themselves.
         operations: the change operations by their text in the landed rows: `upsert` or `delete`.
         digest: of everything above.
+        owner: who answers for it, for people.
     """
 
     name: str
@@ -165,6 +171,7 @@ class Contract:
     unique: tuple[tuple[str, ...], ...]
     operations: tuple[tuple[str, str], ...]
     digest: str
+    owner: str = ""
 
     @property
     def landed(self) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ def read_contract(folder: Path, relative: str) -> Contract:
 def read_contract_file(path: Path) -> Contract:
     """Reads one contract from wherever it lies; raises what `read_contract` raises."""
     try:
-        body = _body(OpenDataContractStandard.from_file(str(path)))
+        found = OpenDataContractStandard.from_file(str(path))
+        body = _body(found)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise TidemillError(
             "E_CONTRACT",
@@ -67,7 +68,17 @@ def read_contract_file(path: Path) -> Contract:
             next_step="correct the file; docs/contracts.md shows the fields that are read",
             exit_code=Exit.CONFIGURATION,
         ) from error
-    return Contract(**body, digest=digest_of(repr(sorted(body.items()))))
+    return Contract(**body, digest=digest_of(repr(sorted(body.items()))), owner=_owner(found))
+
+
+def _owner(found: OpenDataContractStandard) -> str:
+    """Who answers for it: the member of the team whose role says so, else its first, else the team itself."""
+    team = found.team
+    members = team if isinstance(team, list) else (team.members or [] if team is not None else [])
+    chosen = next((m for m in members if "owner" in str(m.role).lower()), members[0] if members else None)
+    if chosen is None:
+        return str(team.name or "") if team is not None and not isinstance(team, list) else ""
+    return str(chosen.name or chosen.username or "")
 
 
 def _body(found: OpenDataContractStandard) -> dict[str, Any]:
@@ -140,6 +151,8 @@ def _column(found: SchemaProperty) -> Column:
             references=_reference(found),
             actions=tuple(sorted((str(k), _action(v)) for k, v in dict(own.get("actions", {})).items())),
             description=found.description or "",
+            planned=bool(own.get("planned", False)),
+            unit=str(own.get("unit", "")),
         )
     except (ValueError, TypeError) as error:
         raise ValueError(f"column {found.name}: {error}") from error

@@ -7,6 +7,7 @@ with `dataChange=false`: no reader sees a change.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
 from tidemill.data.commit import commit
+from tidemill.data.pins import pinned_files
 from tidemill.data.read import read, version_of
 from tidemill.data.write import Batch, Slice
 
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tidemill.data.tables import Lake, Table
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What became of the files that no version needs: how many were removed, and how many a pin keeps."""
+
+    removed: int
+    pinned: int
 
 
 def crowded_partitions(lake: Lake, table: Table, most: int) -> list[tuple[str, int]]:
@@ -48,13 +58,23 @@ def compact(spark: SparkSession, lake: Lake, table: Table, places: list[tuple[st
     return commit(lake, table, batch, placed, replace=Slice(predicate)).entry.rows
 
 
-def remove_unneeded(lake: Lake, table: Table, hours: int) -> int:
-    """Deletes the files that no version younger than so many hours needs; returns how many.
+def remove_unneeded(lake: Lake, table: Table, hours: int) -> Removed:
+    """Deletes the files that no version younger than so many hours needs, and no pin.
 
-    The rows of a ledgered version are never touched: files of the newest version are always kept.
+    The rows of a ledgered version are never touched: files of the newest version are always kept. Delta says which
+    files these are and does not delete them itself: its own VACUUM knows no pins, and adds to the log commits that are
+    none of ours.
     """
     if version_of(lake, table) is None:
-        return 0
-    return len(
-        DeltaTable(str(lake.path(table))).vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
-    )
+        return Removed(0, 0)
+    path = lake.path(table)
+    unneeded = DeltaTable(str(path)).vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False)
+    pinned = pinned_files(lake.root, table.label)
+    removed, kept = 0, 0
+    for name in unneeded:
+        if name in pinned:
+            kept += 1
+        elif (path / name).exists():
+            (path / name).unlink()
+            removed += 1
+    return Removed(removed, kept)

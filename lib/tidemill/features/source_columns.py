@@ -104,14 +104,15 @@ def _of_view(view: FeatureView) -> Iterator[Reading]:
         if isinstance(item, Joined):
             yield from _of_view(item.view)
             continue
-        for column in _columns_of(item):
+        for column in columns_of(item):
             yield Reading(view.source, column, f"feature view {view.name!r}, {_shown(item)}")
 
 
-def _columns_of(item: Declaration) -> tuple[str, ...]:
+def columns_of(item: Declaration) -> tuple[str, ...]:
+    """The columns of its own source that a declaration reads, beside the time of its events."""
     match item:
         case Request(history=Aggregate() as stand_in):
-            return _columns_of(stand_in)
+            return columns_of(stand_in)
         case Aggregate(column=column, where=where, by=by):
             return tuple(name for name in (column, by) if name is not None) + columns_in(where or "")
         case Recency(where=where) | Gaps(where=where) | Streak(where=where):

@@ -137,18 +137,20 @@ class Registry:
 
     def version_of(self, name: str, training_set: str) -> Version | None:
         """The version that a training set led to, if it was registered."""
-        with quiet():
-            found = self._client.search_model_versions(f"name = '{name}'")
-        for item in found:
-            if item.tags.get(_TRAINING_SET) == training_set:
-                return Version(name, str(item.version), str(item.run_id), dict(item.tags))
-        return None
+        return next((v for v in self.versions(name) if v.tags.get(_TRAINING_SET) == training_set), None)
 
     def version(self, name: str, number: str) -> Version:
         """One version by its number."""
         with quiet():
             found = self._client.get_model_version(name, number)
         return Version(name, str(found.version), str(found.run_id), dict(found.tags))
+
+    def versions(self, name: str) -> list[Version]:
+        """Every version of a use case, newest first."""
+        with quiet():
+            found = self._client.search_model_versions(f"name = '{name}'")
+        made = [Version(name, str(item.version), str(item.run_id), dict(item.tags)) for item in found]
+        return sorted(made, key=lambda v: -int(v.version))
 
     def alias(self, name: str, alias: str) -> str | None:
         """The version number under an alias, or None."""

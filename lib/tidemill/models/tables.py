@@ -29,6 +29,22 @@ PROMOTIONS = Table(
         ("decided_at", "timestamp"),
     ),
 )
+AUDITS = Table(
+    OPS,
+    "audits",
+    # Grain: audit (its batch), feature and check; what was audited stands in the ledger under the batch.
+    (
+        ("use_case", "string"),
+        ("view", "string"),
+        ("feature", "string"),
+        ("check", "string"),
+        ("compared", "bigint"),
+        ("value", "double"),
+        ("verdict", "string"),
+        ("reason", "string"),
+        ("batch_id", "string"),
+    ),
+)
 
 
 def training_sets_table(use_case: UseCase) -> Table:

@@ -9,6 +9,7 @@ ORDER = (
     "refine",
     "build_features",
     "materialize",
+    "audit",  # train needs it: it refuses rows whose audit has failed, and has them audited where nobody has
     "train",
     "promote",
     "score",

@@ -1,0 +1,166 @@
+"""The leakage audit of what a use case is about to be trained on: made once, then read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import functions as F
+
+from tidemill.cli.plan import gold_builder, training_times
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.failpoints import failpoint
+from tidemill.core.parallel import side_by_side
+from tidemill.data import ledger
+from tidemill.data.commit import commit, derived_batch, ledgered
+from tidemill.data.contract import MOMENTS
+from tidemill.data.read import layout_of, read, read_arrow
+from tidemill.data.schema import delta_schema
+from tidemill.data.slices import built, missing, wanted
+from tidemill.features.asof_choice import join_gold
+from tidemill.features.audit import Finding, accept, failed, judge_alone, judge_moved
+from tidemill.features.disguise import build_alone
+from tidemill.features.gold import read_labels, read_view, stamps
+from tidemill.features.leakage import Doubts, as_gold_variant, build_variants, count_moved, read_moved
+from tidemill.features.tables import labels_table, view_table
+from tidemill.features.window_path import has_versions
+from tidemill.models.tables import AUDITS
+from tidemill.models.training_set import training_set_inputs
+from tidemill.stats.alone import Alone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pyspark.sql import DataFrame
+
+    from tidemill.cli.context import Context
+    from tidemill.data.sources import Source
+    from tidemill.features.specs import FeatureView
+
+_RULES = 1  # another number audits again what was audited by older rules
+
+
+def audit(context: Context) -> tuple[list[Finding], bool]:
+    """The findings about the training rows at T, and whether this run made them; none where nothing has matured."""
+    use_case, lake = context.use_case, context.lake
+    times = training_times(context)
+    if not times:
+        return [], False
+    doubts = {s.name: _doubts(context, s) for s in use_case.sources}
+    batch = derived_batch(
+        AUDITS,
+        {
+            **training_set_inputs(lake, use_case, times),
+            "name": use_case.name,
+            "rules": _RULES,
+            "limits": context.config.audit.model_dump(),
+            "times": {name: list(d.times) for name, d in doubts.items()},
+            **context.again,
+        },
+    )
+    if ledgered(lake, AUDITS, batch) is not None:
+        rows = read_arrow(lake, AUDITS, where=pc.field("batch_id") == batch.batch_id)
+        return [Finding(**row) for row in rows.drop_columns(["use_case", "batch_id"]).to_pylist()], False
+    found = accept(_findings(context, times, doubts), context.config.audit.accepted)
+    failpoint("audit.judged")
+    rows = [{"use_case": use_case.name, "batch_id": batch.batch_id, **asdict(f)} for f in found]
+    commit(lake, AUDITS, batch, pa.Table.from_pylist(rows, schema=delta_schema(AUDITS.columns)))
+    return found, True
+
+
+def refuse_leaks(context: Context, findings: Sequence[Finding]) -> None:
+    """Ends where a feature has seen what it should not have.
+
+    Raises:
+        TidemillError: E_LEAK (data), naming the features.
+    """
+    bad = failed(findings)
+    if bad:
+        names = ", ".join(dict.fromkeys(f.feature for f in bad))
+        raise TidemillError(
+            "E_LEAK",
+            f"{bad[0].feature} leaks: {bad[0].reason}" + (f" (all that leak: {names})" if len(bad) > 1 else ""),
+            where=f"view {bad[0].view}, check {bad[0].check!r}, use case {context.use_case.name!r}, ops.audits",
+            next_step="docs/leakage.md says what each check means and what to do",
+            exit_code=Exit.DATA,
+        )
+
+
+def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Doubts]) -> list[Finding]:
+    use_case, settings = context.use_case, context.config.audit
+    step = max(1, len(times) // settings.times)
+    cuts = sorted(list(times)[::-1][::step][: settings.times])
+    sample = _sample(context, cuts)
+    context.progress.say(f"{len(sample)} entities at {len(cuts)} as-of time(s)")
+
+    def check(view: FeatureView) -> list[Finding]:
+        found = doubts[view.source.name]
+        rows = _variants(context, view, cuts, found, sample)
+        counts = count_moved(rows, view.columns, found, _current(context, view, cuts)).first()
+        return judge_moved(view.table_name, read_moved({} if counts is None else counts.asDict(), view.columns, found))
+
+    moved = [f for found in side_by_side(check, use_case.views, context.config.parallel_tables) for f in found]
+    context.progress.say("each feature beside the label")
+    key = use_case.entity.key
+    spine = read_labels(context.spark, context.lake, use_case.name, use_case.label, times)
+    rows = join_gold(context.lake, spine.where(F.col(key).isin(list(sample))), use_case.views, times).frame
+    beside = build_alone(rows, use_case.features, binary=use_case.task == "binary").toLocalIterator()
+    alone = {row["feature"]: Alone(*[row[n] for n in ("rows", "strength", "same", "nulls")]) for row in beside}
+    views = {f.name: view.table_name for view in use_case.views for f in view.columns}
+    return [*moved, *judge_alone(views, alone, settings)]
+
+
+def _variants(
+    context: Context, view: FeatureView, cuts: Sequence[datetime], doubts: Doubts, sample: dict[str, int]
+) -> DataFrame:
+    table, key = context.silver(view.source), view.entity.key
+    buckets, _ = layout_of(context.lake, table)
+    chosen = F.col("bucket").isin(sorted({hashed % buckets for hashed in sample.values()}))
+    silver = read(context.spark, context.lake, table).where(chosen & F.col(key).cast("string").isin(list(sample)))
+    silver = silver.select(*[f"`{name}`" for name in table.names])
+    builder = gold_builder(context)
+    rows = build_variants(
+        silver,
+        view,
+        stamps(view, cuts),
+        doubts,
+        versions=has_versions(context.lake, table),
+        others={s.name: builder.events(s) for s in view.sources[1:]},
+    )
+    gold = read_view(context.spark, context.lake, view, cuts).where(F.col(key).isin(list(sample)))
+    return rows.unionByName(as_gold_variant(gold, view))
+
+
+def _sample(context: Context, cuts: Sequence[datetime]) -> dict[str, int]:
+    """Entities of the population, each with its hash: one bucket after another, so that few files are read."""
+    use_case, lake = context.use_case, context.lake
+    key = use_case.entity.key
+    buckets, _ = layout_of(lake, labels_table(use_case.name, use_case.label))
+    hashed = F.xxhash64(F.col(key).cast("string"))
+    keys = read_labels(context.spark, lake, use_case.name, use_case.label, cuts).select(key).distinct()
+    chosen = keys.select(F.col(key).cast("string").alias("key"), hashed.alias("hash"))
+    chosen = chosen.orderBy(F.pmod("hash", F.lit(buckets)), "hash").limit(context.config.audit.entities)
+    return {row["key"]: row["hash"] for row in chosen.toLocalIterator()}
+
+
+def _doubts(context: Context, source: Source) -> Doubts:
+    """Times that a row must have been written after, and the order in which its versions landed."""
+    own = {source.event_time, source.known_time}
+    times = [c.name for c in context.contract(source).columns if c.logical in MOMENTS and not c.planned]
+    landed: tuple[str, ...] = ()
+    if has_versions(context.lake, context.silver(source)):
+        entries = ledger.entries(context.root, context.silver(source).label)
+        landed = tuple(dict.fromkeys(e.batch_id for e in entries if e.cause != "compact"))
+    return Doubts(tuple(name for name in times if name not in own), landed)
+
+
+def _current(context: Context, view: FeatureView, cuts: Sequence[datetime]) -> list[datetime]:
+    """The stamps whose gold rows were made from all that silver holds now."""
+    upstream = [ledger.entries(context.root, context.silver(view.source).label)]
+    asked = wanted(stamps(view, cuts), upstream, cuts[0] - cuts[0])
+    there = built(ledger.entries(context.root, view_table(view).label))
+    outdated = set(missing(asked, there))
+    return [t for t in asked if t not in outdated]
