@@ -97,7 +97,7 @@ def answer(online: str, out: Path) -> dict[str, Any]:
     names = [feature.name for feature in view().columns]
     if online == "redis":
         with _redis.client() as client:
-            entities = int(client.dbsize())  # type: ignore[arg-type]
+            entities = int(client.dbsize())
     else:
         with contextlib.closing(sqlite3.connect(out / "online.db")) as database:
             entities = database.execute("select count(*) from bench_wide_v1").fetchone()[0] // FEATURES

@@ -93,7 +93,7 @@ def server(online: str, keys: int, data: Path, out: Path) -> None:
             _await(session, port)
 
             def call(wanted: Sequence[str]) -> dict[str, list[Any]]:
-                asked = {"feature_service": "bench", "entities": {"customer": list(wanted)}}
+                asked: Any = {"feature_service": "bench", "entities": {"customer": list(wanted)}}
                 answer = session.post(f"http://127.0.0.1:{port}/get-online-features", json=asked, timeout=30).json()
                 names = answer["metadata"]["feature_names"]
                 return {name: found["values"] for name, found in zip(names, answer["results"], strict=True)}

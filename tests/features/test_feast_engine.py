@@ -26,6 +26,7 @@ from feast.value_type import ValueType
 from tidemill.core.config import Layout
 from tidemill.core.errors import TidemillError
 from tidemill.core.quiet import quiet
+from tidemill.data.buckets import bucket_files
 from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of
@@ -242,7 +243,7 @@ def test_killed_half_way_the_same_call_completes_the_work(place: Place) -> None:
     schema = load.arrow_schema(*ours)
     batches = [
         batch
-        for bucket in load.bucket_files(*ours)
+        for bucket in bucket_files(*ours)
         for batch in newest_batches(bucket, schema, view, Window(day(8), day(10)))
     ]
     module = f"tidemill.features.online.{place.kind}"
