@@ -22,7 +22,7 @@ from tidemill.features.online.newest import newest_batches
 from tidemill.features.online.view import Column, OnlineView, Window
 
 INT32, INT64 = st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
+TEXTS = st.text(max_size=200)
 KINDS: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
     "double": (pa.float64(), st.floats(allow_nan=True)),
     "float": (pa.float32(), st.floats(width=32)),
