@@ -2,8 +2,8 @@
 
 Thirty features, five aggregates over six windows, at ten as-of times. `x1`, `x4` and `x16` are a million events and its
 multiples, twenty thousand at small size. Every contestant starts a session of its own; what that takes is measured,
-too, and taken off where two are compared. What is compared with the twin goes to no table, so that nothing but the
-windows is measured; the rows are looked at on their way, by figures that both have to agree on.
+too, and taken off where two are compared. The rows of windows go to no table, so that nothing else is measured; they
+are looked at on their way, by figures that both sides have to agree on.
 """
 
 from __future__ import annotations
