@@ -104,7 +104,7 @@ def close(left: Any, right: Any) -> bool:
 
 
 @settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
