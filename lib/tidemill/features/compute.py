@@ -44,7 +44,7 @@ def build_view(
         Grain: entity and `event_timestamp` (T); the view's features, missing counts and sums as zero.
     """
     key = view.entity.key
-    aggregated = [item for item in view.features if _over_events(item) is not None]
+    aggregated = aggregates_of(view)
     counts: Column = F.lit(True)
     if view.lookback is None:  # the pairs say also who has a row: versions that were known but do not count any more
         counts = (F.col("_op") != "delete") & F.coalesce(F.col("_until") >= F.col(AS_OF), F.lit(True))
@@ -55,13 +55,26 @@ def build_view(
     found = pairs.groupBy(key, AS_OF).agg(*(columns or [F.count(F.lit(1)).alias("_events")]))
     if view.lookback is not None:
         found = _known_entities(events, key, as_ofs).join(found, [key, AS_OF], "left")
+    return completed(found, view, as_ofs, others or {})
+
+
+def aggregates_of(view: FeatureView) -> list[Declaration]:
+    """The declarations that are computed from events; the others are made from their features."""
+    return [item for item in view.features if _over_events(item) is not None]
+
+
+def completed(
+    found: DataFrame, view: FeatureView, as_ofs: Sequence[datetime], others: Mapping[str, DataFrame]
+) -> DataFrame:
+    """The view's rows from the features of its aggregates: what is missing filled in, what is derived computed."""
+    aggregated = aggregates_of(view)
     found = with_defaults(found, [f for item in aggregated for f in item.features()])
     for item in view.features:
         if isinstance(item, Joined):
-            found = _with_joined(found, item, as_ofs, others or {})
+            found = _with_joined(found, item, as_ofs, others)
         elif item not in aggregated:
             found = _with_derived(found, item)
-    return found.select(key, AS_OF, *[f.name for f in view.columns])
+    return found.select(view.entity.key, AS_OF, *[f.name for f in view.columns])
 
 
 def with_defaults(frame: DataFrame, features: Sequence[Feature]) -> DataFrame:
