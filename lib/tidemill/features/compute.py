@@ -59,7 +59,7 @@ def build_view(
 
 
 def aggregates_of(view: FeatureView) -> list[Declaration]:
-    """The declarations that are computed from events; the others are derived from their features."""
+    """The declarations that are computed from events; the others are made from their features."""
     return [item for item in view.features if _over_events(item) is not None]
 
 
