@@ -242,6 +242,37 @@ def test_what_lies_outside_a_window_leaves_no_trace_in_it(tmp_path: Path) -> Non
     assert math.isnan(row["amount_sum_90d"])
 
 
+def at_times(files: BucketFiles, view: FeatureView, times: list[datetime], *, versions: bool) -> list[Any]:
+    """The first feature of the one entity at each time; `none` where it has no row."""
+    plan = replace(plan_of(SILVER, view, versions=versions), as_ofs=tuple(to_micros(t) for t in times))
+    rows = [row for batch in bucket_rows(files, plan) for row in batch.to_pylist()]
+    found = {row["event_timestamp"]: row[view.columns[0].name] for row in rows}
+    return [found.get(t, "none") for t in times]
+
+
+@pytest.mark.parametrize("windows", [(), (days(30),)], ids=["everything", "window"])
+def test_a_correction_counts_from_its_arrival(tmp_path: Path, windows: tuple[timedelta, ...]) -> None:
+    first, second, gone = AS_OFS[0], AS_OFS[0] + DAY, AS_OFS[0] + 2 * DAY
+    world = [
+        event("a", first, 10.0, row_id="1", seq=1),
+        event("a", first, 12.0, row_id="1", seq=2, known_time=second),
+        event("a", first, None, row_id="1", seq=3, known_time=gone, op="delete"),
+    ]
+    times = [first, first + MICRO, second, second + MICRO, gone, gone + MICRO]
+    view = view_of(Aggregate("sum", "amount", windows=windows))
+    found = at_times(one_file(tmp_path, world), view, times, versions=True)
+    assert found == ["none", 10.0, 10.0, 12.0, 12.0, 0.0]
+
+
+def test_a_window_and_an_arrival_are_exact_to_the_microsecond(tmp_path: Path) -> None:
+    happened, arrived = AS_OFS[0], AS_OFS[0] + DAY
+    world = [event("a", happened, 1.0, known_time=arrived)]
+    times = [happened + MICRO, arrived, arrived + MICRO, happened + 7 * DAY, happened + 7 * DAY + MICRO]
+    view = view_of(Aggregate("sum", "amount", windows=(days(7),)))
+    found = at_times(one_file(tmp_path, world), view, times, versions=False)
+    assert found == ["none", "none", 1.0, 1.0, 0.0]
+
+
 def test_a_long_sum_is_as_exact_as_a_short_one(tmp_path: Path) -> None:
     at, dice = AS_OFS[3], random.Random(7)  # noqa: S311
     amounts = [dice.lognormvariate(3, 2) for _ in range(20_000)]
