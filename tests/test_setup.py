@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPO = Path(__file__).parents[1]
 TOOLS = """
-    awk bash cat chmod cp cut dirname env flock grep head id ls mkdir mktemp mv readlink rm sed sh sha256sum sleep touch
+    awk bash cat chmod cp cut dirname env flock grep head id ln ls mkdir mktemp mv readlink rm sed sh sha256sum sleep touch
     uname
 """.split()  # noqa: SIM905
 

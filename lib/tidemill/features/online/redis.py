@@ -10,7 +10,6 @@ many entities: its bytes are joined by Arrow, its answer is one number.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 from tidemill.core.failpoints import failpoint
 from tidemill.core.time import to_micros
 from tidemill.features.online import encoding
+from tidemill.features.online.redis_scripts import REMOVE, WRITE, script_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,73 +35,6 @@ _ENTITIES_OF_A_CHUNK = 4096
 _KEYS_OF_A_LOOK = 1000
 _SECOND = 1_000_000
 _MADE_FIELD = b"\x78"  # number 15, a whole number
-
-# The three numbers of a time: seconds, nanoseconds, and microseconds of its making. One of ten bytes is negative.
-_STAMP = """
-local function stamp(text)
-  local found, at = {}, 1
-  while at <= #text do
-    local tag = text:byte(at)
-    local value, inverse, scale, count = 0, 0, 1, 0
-    repeat
-      at, count = at + 1, count + 1
-      local digit = text:byte(at) % 128
-      value, inverse = value + digit * scale, inverse + (count < 10 and 127 - digit or 1 - digit) * scale
-      scale = scale * 128
-    until text:byte(at) < 128
-    at = at + 1
-    found[tag] = count < 10 and value or -1 - inverse
-  end
-  return found[8] or 0, found[16] or 0, found[120]
-end
-"""
-_WRITE = """
-local function newer(old, new)
-  local s, n, made = stamp(old)
-  local new_s, new_n, new_made = stamp(new)
-  if s ~= new_s then return s > new_s end
-  if n ~= new_n then return n > new_n end
-  return made and new_made and made > new_made
-end
-local width, written = #FIELDS + 1, 0
-for i, key in ipairs(KEYS) do
-  local first = (i - 1) * width + 1
-  local old = redis.call('HGET', key, TIME)
-  if not (old and newer(old, ARGV[first])) then
-    local pairs_of_it = {TIME, ARGV[first]}
-    for j, field in ipairs(FIELDS) do
-      pairs_of_it[2 * j + 1], pairs_of_it[2 * j + 2] = field, ARGV[first + j]
-    end
-    redis.call('HSET', key, unpack(pairs_of_it))
-    if TTL > 0 then redis.call('EXPIRE', key, TTL) end
-    written = written + 1
-  end
-end
-return written
-"""
-# Of the keys that match, only those whose entity key ends where the project begins: a project's name may end another's.
-_SWEEP = """
-local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
-local removed = 0
-for _, key in ipairs(page[2]) do
-  local at = HEAD + 1
-  for _ = 1, JOIN_KEYS do
-    local a, b, c, d = key:byte(at + 4, at + 7)
-    if d then at = at + 8 + a + 256 * (b + 256 * (c + 256 * d)) end
-  end
-  if key:sub(at) == PROJECT then
-    local old = redis.pcall('HGET', key, TIME)
-    if type(old) == 'string' then
-      local s, n = stamp(old)
-      if s < tonumber(ARGV[4]) or s == tonumber(ARGV[4]) and n <= tonumber(ARGV[5]) then
-        redis.call('HDEL', key, TIME, unpack(FIELDS))
-        removed = removed + 1
-      end
-    end
-  end
-end
-return {page[1], removed}
-"""
 
 
 @dataclass(frozen=True)
@@ -132,7 +65,7 @@ def write(batches: Iterable[pa.RecordBatch], view: OnlineView, place: RedisPlace
         place: where they go.
     """
     with _client(place) as client:
-        script = _script(_STAMP + _WRITE, view, place)
+        script = script_text(WRITE, view, place.fields, place.key_ttl)
         head = b"$7\r\nEVALSHA\r\n" + _bulk(str(client.script_load(script)).encode())
         connection = client.connection_pool.get_connection()
         number = 0
@@ -154,7 +87,7 @@ def remove(view: OnlineView, place: RedisPlace, until: datetime) -> int:
     pattern = _literal(head) + b"*" + _literal(view.project.encode())
     removed, cursor = 0, b"0"
     with _client(place) as client:
-        call = client.register_script(_script(_STAMP + _SWEEP, view, place))
+        call = client.register_script(script_text(REMOVE, view, place.fields))
         while True:
             cursor, found = call(args=[cursor, pattern, _KEYS_OF_A_LOOK, seconds, rest * 1000])
             removed += int(found)
@@ -177,18 +110,6 @@ def _client(place: RedisPlace) -> Redis:
         return client
     host, port = place.nodes[0]
     return redis.Redis(host=host, port=port, **options)
-
-
-def _script(text: str, view: OnlineView, place: RedisPlace) -> str:
-    names = {
-        "TIME": _quoted(f"_ts:{view.name}".encode()),
-        "FIELDS": "{" + ", ".join(_quoted(f) for f in place.fields) + "}",
-        "PROJECT": _quoted(view.project.encode()),
-        "HEAD": str(len(encoding.key_head(view))),
-        "JOIN_KEYS": str(len(view.keys)),
-        "TTL": str(place.key_ttl or 0),
-    }
-    return "".join(f"local {name} = {value}\n" for name, value in names.items()) + text
 
 
 def _calls(chunk: pa.RecordBatch, view: OnlineView, head: bytes) -> list[bytes]:
@@ -246,12 +167,6 @@ def _bytes_and_ends(values: pa.Array) -> tuple[memoryview, list[int]]:
 def _cut(values: tuple[memoryview, list[int]], first: int, last: int) -> memoryview:
     data, ends = values
     return data[ends[first] : ends[last]]
-
-
-@functools.cache
-def _quoted(value: bytes) -> str:
-    """The bytes as a text of Lua."""
-    return '"' + "".join(f"\\{byte:03d}" for byte in value) + '"'
 
 
 def _literal(value: bytes) -> bytes:
