@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 REPO = Path(__file__).parents[1]
 TOOLS = """
-    awk bash cat chmod cp cut dirname env flock grep head id ln ls mkdir mktemp mv readlink rm sed sh sha256sum sleep touch
-    uname
+    awk bash cat chmod cp cut dirname env flock grep head id ln ls mkdir mktemp mv readlink rm sed sh sha256sum sleep
+    touch uname
 """.split()  # noqa: SIM905
 
 # What any call of an interpreter does here: it is logged, and then does as little as its caller can live with.
