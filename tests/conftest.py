@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 from tidemill.cli.job import run_jobs
 from tidemill.core.config import Layout
@@ -18,6 +19,9 @@ from tidemill.data import ledger
 from tidemill.data.tables import Lake
 
 pytest_plugins = ["servers.fixtures"]
+# A machine that others use, too, is slow at times: how long an example takes decides nothing.
+settings.register_profile("tidemill", deadline=None)
+settings.load_profile("tidemill")
 
 CONTRACT = """\
 apiVersion: v3.0.2

@@ -591,7 +591,7 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert done.returncode == 0, done.stderr
     assert any("requirements-dev.lock" in call for call in tree.calls)
     linters = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-    halves = ["-P -m pytest -m not soak --ignore=tests/e2e", "-P -m pytest -m not soak tests/e2e"]  # side by side
+    halves = [f"-P -m pytest -m not soak --junit-xml=X {half}" for half in ("--ignore=tests/e2e", "tests/e2e")]
     assert checks(tree)[: len(linters)] == linters
     assert sorted(checks(tree)[len(linters) :]) == halves
     tree.forget_calls()
@@ -601,7 +601,7 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert checks(tree) == linters
     tree.forget_calls()
     assert tree.run("test.sh", "tests/core", "-k", "time").returncode == 0
-    assert checks(tree) == ["-P -m pytest -m not soak tests/core -k time"]
+    assert checks(tree) == ["-P -m pytest -m not soak --junit-xml=X tests/core -k time"]
 
 
 def test_behind_a_switch_a_skip_is_a_failure(tree: Tree) -> None:
@@ -609,8 +609,10 @@ def test_behind_a_switch_a_skip_is_a_failure(tree: Tree) -> None:
     assert tree.run("test.sh", "--soak", "-x").returncode == 0
     assert checks(tree) == ["-P -m pytest -m soak --junit-xml=X -x"]
     write(tree.root / "junit.xml", '<testcase><skipped type="pytest.skip" message="no broker"/></testcase>')
-    done = tree.run("test.sh", "--soak")
-    assert (done.returncode, done.stderr) == (1, "failed: a test behind --soak was skipped\n")
+    for switch in ("--soak", "--no-skips"):
+        done = tree.run("test.sh", switch)
+        assert (done.returncode, done.stderr) == (1, "failed: a test was skipped, and nothing may be\n")
+    assert tree.run("test.sh").returncode == 0
 
 
 def test_the_tests_environment_serves_the_jobs_too(tree: Tree) -> None:

@@ -84,7 +84,6 @@ UNBOUNDED = FeatureView(
 )
 BATCH = settings(
     max_examples=2,
-    deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

@@ -77,7 +77,7 @@ def write_files(folder: Path, rows: list[Any], cuts: list[int], group: int, *, o
     return tuple(paths)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     rows=ROWS,
     spine=SPINE,

@@ -105,7 +105,6 @@ def close(left: Any, right: Any) -> bool:
 
 @settings(
     max_examples=2,
-    deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

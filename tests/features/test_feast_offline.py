@@ -481,7 +481,7 @@ def test_what_cannot_be_asked_is_refused_with_a_reason(project: Project, spark: 
     with quiet():
         rows = SparkSource(name="rows", table="rows", timestamp_field="at")
         changed = BatchFeatureView(
-            name="changed", source=rows, entities=[driver], udf=lambda frame: frame, mode="spark"
+            name="changed", source=rows, entities=[driver], udf=lambda frame: frame, mode="pandas"
         )
     with pytest.raises(TidemillError, match="computes its features when they are read") as error:
         source_view(changed, ["x"])

@@ -128,7 +128,6 @@ def expected_unbounded(world: list[Event], at: datetime) -> dict[str, tuple[Any,
 )
 @settings(
     max_examples=1,
-    deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

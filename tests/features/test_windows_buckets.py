@@ -185,7 +185,6 @@ def random_worlds(seed: int, many: int, *, corrections: bool) -> dict[str, list[
 @CORRECTIONS
 @settings(
     max_examples=12,
-    deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

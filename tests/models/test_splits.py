@@ -64,7 +64,6 @@ def planned(grid: Grid, splits: Splits, after: timedelta, watermark: datetime) -
 
 
 @given(grids, splits, lengths, st.integers(0, 400).map(days))
-@settings(deadline=None)
 def test_every_plan_keeps_the_embargo(grid: Grid, splits: Splits, after: timedelta, span: timedelta) -> None:
     watermark = parse_time(grid.start) + span
     try:

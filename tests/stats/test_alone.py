@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from tidemill.stats.alone import Alone, alone, correlation, roc_auc
@@ -15,7 +15,6 @@ NUMBERS = np.array([float(i % 7) for i in range(100)])
 AMOUNTS = np.array([1.5 * (i % 7) for i in range(100)])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from([-1e300, -1.0, 0.0, 0.5, 2.0, float("inf")])), min_size=2).filter(
         lambda rows: len({label for label, _ in rows}) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tidemill.stats.spread import Spread, spread_of_numbers, spread_of_texts
 
@@ -33,7 +33,6 @@ def test_texts_are_counted_and_the_rare_ones_together() -> None:
     assert spread_of_texts(values, known, most=2) == Spread(6, 1, None, None, ("b", "a", "other"), (2, 1, 2))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32), max_size=60))
 def test_every_finite_number_is_in_one_bin(rows: list[float]) -> None:
     found = spread_of_numbers(np.array(rows, dtype=np.float64))
