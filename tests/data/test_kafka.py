@@ -177,7 +177,7 @@ def test_a_stopped_stream_ends_as_asked_and_measures_its_delay(tmp_path: Path, k
     kafka.produce(topic, [value(n) for n in range(10)])
     job = follow(shop)
     exported = shop.root / "metrics" / "stream_readings.prom"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not exported.exists() and time.monotonic() < deadline:
         time.sleep(0.5)
     job.terminate()

@@ -207,10 +207,13 @@ def test_what_is_older_than_the_ttl_is_taken_out(place: Place) -> None:
     place.gold(row("gone", 10, 1.0), row("kept", 10, 1.0), row("kept", 12, 2.0), row("young", 11, 3.0))
     assert place.materialize(day(11)).removed == 0
     assert place.online("gone") == [(1.0, -1.0, "x")]
-    done = place.materialize(day(12))
+    # As old as the ttl is not too old, in training neither.
+    assert place.materialize(day(12)).removed == 0
+    assert place.online("gone") == [(1.0, -1.0, "x")]
+    done = place.materialize(day(13))
     assert (done.written, done.removed) == (2, 1)
     assert place.online("gone", "kept", "young") == [(None, None, None), (2.0, -2.0, "x"), (3.0, -3.0, "x")]
-    assert place.materialize(day(12)).removed == 0
+    assert place.materialize(day(13)).removed == 0
 
 
 def test_an_empty_window_loads_nothing_and_takes_out_the_rest(place: Place) -> None:
@@ -266,7 +269,7 @@ def test_plain_spark_loads_the_same(place: Place, monkeypatch: pytest.MonkeyPatc
     place.gold(*rows)
     monkeypatch.setattr(load, "why_not_by_files", lambda *_: "made so by the test")
     done = place.materialize(day(9))
-    naive = {key: value for key, at, value, *_ in sorted(rows, key=lambda r: (r[1], r[5])) if day(7) < at <= day(9)}
+    naive = {key: value for key, at, value, *_ in sorted(rows, key=lambda r: (r[1], r[5])) if day(7) <= at <= day(9)}
     assert (done.path, done.written) == ("made so by the test", len(naive))
     assert {key: place.online(key)[0][0] for key in naive} == naive
 

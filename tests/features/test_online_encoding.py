@@ -81,9 +81,9 @@ ROWS = st.lists(
 
 @given(ROWS, st.integers(1, 4), st.integers(0, 9), st.integers(0, 9))
 def test_the_newest_rows_of_files_are_those_of_a_naive_search(
-    rows: list[tuple[str | None, int, int | None]], files: int, after: int, length: int
+    rows: list[tuple[str | None, int, int | None]], files: int, since: int, length: int
 ) -> None:
-    window = Window(START + timedelta(days=after), START + timedelta(days=after + length))
+    window = Window(START + timedelta(days=since), START + timedelta(days=since + length))
     # Two rows of one key, time and making would be one row twice: which of them is taken nobody could say.
     unique = {(k, at, made): n for n, (k, at, made) in enumerate(rows)}
     table = [
@@ -97,7 +97,7 @@ def test_the_newest_rows_of_files_are_those_of_a_naive_search(
     ]
     best: dict[str, tuple[int, int, int]] = {}
     for (k, at, made), n in unique.items():
-        if k is not None and after < at <= after + length:
+        if k is not None and since <= at <= since + length:
             best[k] = max(best.get(k, (-1, -2, -1)), (at, -1 if made is None else made, n))
     with tempfile.TemporaryDirectory() as folder:
         paths = []

@@ -44,7 +44,7 @@ def apply_objects(store: FeatureStore, objects: Sequence[Any], root: Path) -> No
 
 
 def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime) -> list[Loaded]:
-    """Loads the newest gold row of every entity stamped in `(at - delay - ttl, at - delay]`, never over a newer one.
+    """Loads the newest gold row of every entity stamped in `[at - delay - ttl, at - delay]`, never over a newer one.
 
     Returns:
         What was done, by view; nothing where `feature_store.yaml` names another engine than ours.

@@ -127,10 +127,10 @@ def view_batches(lake: Lake, view: FeatureView, times: Iterable[datetime]) -> li
 
 
 def online_batches(lake: Lake, view: FeatureView, at: datetime) -> list[str]:
-    """The batches of the view's gold rows that may be online at a moment: `(at - delay - ttl, at - delay]`."""
+    """The batches of the view's gold rows that may be online at a moment: `[at - delay - ttl, at - delay]`."""
     until = at - view.delay
     there = built(ledger.entries(lake.root, view_table(view).label))
-    return sorted({made.batch_id for stamp, made in there.items() if until - view.ttl < stamp <= until})
+    return sorted({made.batch_id for stamp, made in there.items() if until - view.ttl <= stamp <= until})
 
 
 def label_batches(lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> list[str]:

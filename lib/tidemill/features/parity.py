@@ -58,7 +58,7 @@ class Parity:
 def newest_gold(
     spark: SparkSession, lake: Lake, view: FeatureView, at: datetime, sample: int | None = None
 ) -> DataFrame:
-    """The gold row that each entity is served with at a moment: the newest stamped in `(at - delay - ttl, at - delay]`.
+    """The gold row that each entity is served with at a moment: the newest stamped in `[at - delay - ttl, at - delay]`.
 
     Args:
         spark: the session.
@@ -71,8 +71,8 @@ def newest_gold(
     rows = read(spark, lake, view_table(view))
     window = Window(until - view.ttl, until)
     if sample is not None:
-        after, last = (F.timestamp_micros(F.lit(end)) for end in window.micros)
-        hashes = rows.where((F.col(AS_OF) > after) & (F.col(AS_OF) <= last)).select(F.xxhash64(key).alias("_hash"))
+        since, last = (F.timestamp_micros(F.lit(end)) for end in window.micros)
+        hashes = rows.where((F.col(AS_OF) >= since) & (F.col(AS_OF) <= last)).select(F.xxhash64(key).alias("_hash"))
         chosen = hashes.distinct().orderBy("_hash").limit(sample)
         rows = rows.join(F.broadcast(chosen), F.xxhash64(key) == F.col("_hash"), "left_semi")
     features = tuple(Column(f.name, f.name, f.type) for f in view.columns)

@@ -132,7 +132,7 @@ def _periods(lake: Lake, table: Table, window: Window) -> frozenset[str] | None:
     """The months that the window touches, or None where the table has no months."""
     if layout_of(lake, table)[1] == ALL:
         return None
-    first, last = (end.year * 12 + end.month - 1 for end in (max(window.after, EPOCH), window.until))
+    first, last = (end.year * 12 + end.month - 1 for end in (max(window.since, EPOCH), window.until))
     return frozenset(f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, last + 1))
 
 

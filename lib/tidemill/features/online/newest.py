@@ -41,7 +41,7 @@ def newest_batches(
         bucket: its files.
         schema: the table's, which a file made before a column was added lacks.
         view: says the columns.
-        window: the event times, `(after, until]`.
+        window: the event times, `[since, until]`.
     """
     # Spark may have written times as Parquet's old INT96, which has no zone: they are UTC, to the microsecond.
     form = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us"))
@@ -76,16 +76,16 @@ def newest_rows(rows: DataFrame, view: OnlineView, window: Window) -> DataFrame:
     Args:
         rows: any source with the view's columns.
         view: says the columns.
-        window: the event times, `(after, until]`.
+        window: the event times, `[since, until]`.
     """
     keys = [f"`{key.source}`" for key in view.keys]
-    after, until = (F.timestamp_micros(F.lit(end)) for end in window.micros)
+    since, until = (F.timestamp_micros(F.lit(end)) for end in window.micros)
     event = F.col(f"`{view.event}`")
     order = [event.desc()]
     if view.created is not None:
         order.append(F.col(f"`{view.created}`").desc_nulls_last())
     place = F.row_number().over(Over.partitionBy(*keys).orderBy(*order))
-    given = rows.where((event > after) & (event <= until)).dropna(subset=[key.source for key in view.keys])
+    given = rows.where((event >= since) & (event <= until)).dropna(subset=[key.source for key in view.keys])
     ranked = given.withColumn("_place", place).where("_place = 1")
     return ranked.select(*[f"`{name}`" for name in view.columns])
 
@@ -100,8 +100,8 @@ def _newest(heads: pa.RecordBatch, view: OnlineView) -> NDArray[np.int64]:
 
 
 def _within(view: OnlineView, window: Window) -> ds.Expression:
-    after, until = (pa.scalar(end, _INSTANT) for end in window.micros)
-    found = (pc.field(view.event) > after) & (pc.field(view.event) <= until)
+    since, until = (pa.scalar(end, _INSTANT) for end in window.micros)
+    found = (pc.field(view.event) >= since) & (pc.field(view.event) <= until)
     for key in view.keys:
         found &= pc.field(key.source).is_valid()
     return found

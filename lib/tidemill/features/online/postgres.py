@@ -90,16 +90,16 @@ def write(batches: Iterable[pa.RecordBatch], view: OnlineView, place: PostgresPl
                 number += 1
 
 
-def remove(view: OnlineView, place: PostgresPlace, until: datetime) -> int:
-    """Removes the values that speak for `until` or earlier; returns of how many entities."""
+def remove(view: OnlineView, place: PostgresPlace, before: datetime) -> int:
+    """Removes the values that speak for a time earlier than `before`; returns of how many entities."""
     from psycopg import sql
 
     statement = sql.SQL(
-        "with gone as (delete from {} where event_ts <= %s returning entity_key)"
+        "with gone as (delete from {} where event_ts < %s returning entity_key)"
         " select count(distinct entity_key) from gone"
     ).format(sql.Identifier(view.table))
     with _connect(place) as connection:
-        found = connection.execute(statement, (until,)).fetchone()
+        found = connection.execute(statement, (before,)).fetchone()
         return int(found[0]) if found else 0
 
 

@@ -80,9 +80,9 @@ def write(batches: Iterable[pa.RecordBatch], view: OnlineView, place: RedisPlace
         client.connection_pool.release(connection)
 
 
-def remove(view: OnlineView, place: RedisPlace, until: datetime) -> int:
-    """Removes the values that speak for `until` or earlier; returns of how many entities."""
-    seconds, rest = divmod(to_micros(until), _SECOND)
+def remove(view: OnlineView, place: RedisPlace, before: datetime) -> int:
+    """Removes the values that speak for a time earlier than `before`; returns of how many entities."""
+    seconds, rest = divmod(to_micros(before), _SECOND)
     head = encoding.key_head(view)
     pattern = _literal(head) + b"*" + _literal(view.project.encode())
     removed, cursor = 0, b"0"

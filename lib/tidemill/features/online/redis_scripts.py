@@ -74,7 +74,7 @@ for _, key in ipairs(page[2]) do
     local old = redis.pcall('HGET', key, TIME)
     if type(old) == 'string' then
       local s, n = stamp(old)
-      if s < tonumber(ARGV[4]) or s == tonumber(ARGV[4]) and n <= tonumber(ARGV[5]) then
+      if s < tonumber(ARGV[4]) or s == tonumber(ARGV[4]) and n < tonumber(ARGV[5]) then
         redis.call('HDEL', key, TIME, unpack(FIELDS))
         removed = removed + 1
       end

@@ -73,17 +73,17 @@ def write(batches: Iterable[pa.RecordBatch], view: OnlineView, place: SqlitePlac
                 number += 1
 
 
-def remove(view: OnlineView, place: SqlitePlace, until: datetime) -> int:
-    """Removes the values that speak for `until`, a whole second, or earlier; returns of how many entities."""
+def remove(view: OnlineView, place: SqlitePlace, before: datetime) -> int:
+    """Removes the values that speak for a second earlier than that of `before`; returns of how many entities."""
     with contextlib.closing(_connect(place)) as connection:
-        (last,) = _seconds([until])
+        (first,) = _seconds([before])
         connection.execute("begin immediate")
         found = connection.execute(
-            f"select count(distinct entity_key) from {_name(view)} where event_ts <= ?",  # noqa: S608 - a quoted name
-            (last,),
+            f"select count(distinct entity_key) from {_name(view)} where event_ts < ?",  # noqa: S608 - a quoted name
+            (first,),
         ).fetchone()[0]
         if found:
-            connection.execute(f"delete from {_name(view)} where event_ts <= ?", (last,))  # noqa: S608
+            connection.execute(f"delete from {_name(view)} where event_ts < ?", (first,))  # noqa: S608
         connection.execute("commit")
         return int(found)
 

@@ -60,12 +60,12 @@ class OnlineView:
 
 @dataclass(frozen=True)
 class Window:
-    """The event times that are loaded: `(after, until]`."""
+    """The event times that are loaded: `[since, until]`."""
 
-    after: datetime
+    since: datetime
     until: datetime
 
     @property
     def micros(self) -> tuple[int, int]:
         """Both ends in microseconds since the epoch."""
-        return to_micros(self.after), to_micros(self.until)
+        return to_micros(self.since), to_micros(self.until)
