@@ -186,12 +186,13 @@ def _by_spark(spark: SparkSession, folder: Path, times: tuple[datetime, ...]) ->
 
 
 def _by_buckets(spark: SparkSession, folder: Path, times: tuple[datetime, ...]) -> DataFrame:
+    from tidemill.data.buckets import bucket_files
     from tidemill.features.window_path import build_from_buckets, window_path
 
     path = window_path(_lake(folder), _silver(), _view())
     if path.plan is None:
         raise RuntimeError(path.why_spark)
-    return build_from_buckets(spark, _lake(folder), _silver(), _view(), path.plan, times)
+    return build_from_buckets(spark, bucket_files(_lake(folder), _silver()), _view(), path.plan, times)
 
 
 def _observed(frame: DataFrame, answer: Path) -> None:

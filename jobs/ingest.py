@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tidemill.cli.ingesting import ingest_source
 from tidemill.cli.job import main
 from tidemill.cli.refining import refine_source
+from tidemill.cli.refreshing import Refresher
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.parallel import side_by_side
 from tidemill.data import ledger
@@ -32,7 +34,9 @@ def run(context: Context) -> Result:
 
 def _follow(context: Context) -> None:
     """Takes what arrives to silver until a signal ends the process: the next start goes on where this one stopped."""
+    refresher = Refresher(context) if context.refresh else None
     while True:
+        context.now = datetime.now(UTC)
         moved = 0
         for source in context.use_case.sources:
             counts = add_balances(ingest_source(context, source).batches)
@@ -43,6 +47,8 @@ def _follow(context: Context) -> None:
             if counts["read"]:
                 write_stream_metrics(context.root, source.name, counts, delay[0] / 1e6 if delay else None)
                 context.progress.say(f"{source.name}: {counts['read']} record(s)")
+        for done in refresher.refresh() if refresher is not None else ():
+            context.progress.say(f"{done.view}: {done.entities} entities, {done.written} written online")
         if not moved:
             time.sleep(context.config.stream.pause)
 

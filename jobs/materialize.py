@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from tidemill.cli.job import HOME, main
+from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.serving import online_place, registered_store
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.core.time import format_time, parse_time
@@ -15,8 +16,8 @@ from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.schema import delta_schema
 from tidemill.features.gold import online_batches
 from tidemill.features.parity import compare_all, newest_gold
-from tidemill.features.repository import online_store_identity, repository_yaml
-from tidemill.monitoring.tables import PARITY
+from tidemill.monitoring.metrics import write_online_metrics
+from tidemill.monitoring.tables import PARITY, REFRESHES
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -24,28 +25,24 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> Result:
     """Registers the views, loads the rows of T unless a later time was loaded before, and compares."""
-    use_case, at = context.use_case, context.as_of
-    yaml = repository_yaml(context.repo, HOME / "feature_repo")
+    use_case, at, place = context.use_case, context.as_of, online_place(context)
     batches = {view.table_name: online_batches(context.lake, view, at) for view in use_case.views}
-    place = {"use_case": use_case.name, "store": online_store_identity(yaml)}
     batch = derived_batch(PARITY, {**place, "as_of": format_time(at), "gold": batches, **context.again})
     if ledgered(context.lake, PARITY, batch) is not None:
         return Result(SKIPPED)
-    before = [e.inputs for e in ledger.entries(context.root, PARITY.label)]
+    before = [e.inputs for table in (PARITY, REFRESHES) for e in ledger.entries(context.root, table.label)]
     newer = [i["as_of"] for i in before if place.items() <= i.items() and parse_time(i["as_of"]) > at]
     if newer:
         return Result(SKIPPED, notes=(f"the online store already speaks for {max(newer)} and was left as it is",))
     from tidemill.features import feast_store
-    from tidemill.features.feast_objects import feast_objects
 
     session = context.spark
     context.progress.say("registering with Feast")
-    store = feast_store.open_store(yaml, context.root)
-    objects = feast_objects(use_case.name, use_case.description, use_case.views, context.lake)
-    feast_store.apply_objects(store, objects, context.root)
-    failpoint("materialize.registered")
+    store = registered_store(context)
     context.progress.say("loading the online store")
     loads = feast_store.materialize(store, use_case.views, at)
+    for view in use_case.views:
+        write_online_metrics(context.root, use_case.name, view.table_name, at - view.delay)
     failpoint("materialize.loaded")
     key, rows = use_case.entity.key, []
 

@@ -10,10 +10,12 @@ import subprocess
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from data_shops import land_contract, rejected, run, silver
+from tidemill.cli.console import app
 from tidemill.cli.job import HOME
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
@@ -109,11 +111,11 @@ def test_offsets_that_were_deleted_or_made_anew_are_loud() -> None:  # row 82
     assert list(cut({}, 4)) == []
 
 
-def follow(shop: Shop) -> subprocess.Popen[bytes]:
+def follow(shop: Shop, *more: str) -> subprocess.Popen[bytes]:
     """The continuous job, as a process of its own."""
     command = [str(HOME / "spark-submit.sh"), "ingest", "--stream", "--use-case", "shop", "--repo", str(shop.repo)]
     return subprocess.Popen(
-        [*command, "--root", str(shop.root), "--set", "stream.pause=0.2"],
+        [*command, "--root", str(shop.root), "--set", "stream.pause=0.2", *more],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -172,18 +174,42 @@ def test_two_minutes_of_kills(tmp_path: Path, kafka: Kafka, spark: object) -> No
     everything_arrives(shop, kafka, topic, 120, seed)
 
 
-def test_a_stopped_stream_ends_as_asked_and_measures_its_delay(tmp_path: Path, kafka: Kafka, spark: object) -> None:
+def test_a_stopped_stream_ends_as_asked_after_it_brought_all_along(
+    tmp_path: Path, kafka: Kafka, capsys: pytest.CaptureFixture[str], spark: object
+) -> None:
     shop, topic = topic_shop(tmp_path, kafka)
+    use_case = shop.repo / "shop.py"
+    use_case.write_text(use_case.read_text("utf-8").replace("cadence=days(1)", "cadence=days(5 / 86_400)"), "utf-8")
     kafka.produce(topic, [value(n) for n in range(10)])
-    job = follow(shop)
-    exported = shop.root / "metrics" / "stream_readings.prom"
+    job = follow(shop, "--refresh")
+    delays, ages = (shop.root / "metrics" / f"{name}.prom" for name in ("stream_readings", "online_shop_seen_v1"))
     deadline = time.monotonic() + 300
-    while not exported.exists() and time.monotonic() < deadline:
-        time.sleep(0.5)
-    job.terminate()
+    found: list[dict[str, Any]] = []
+    try:
+        while not found and time.monotonic() < deadline:
+            time.sleep(0.5)
+            if ages.exists():
+                found = looked_up(shop, capsys, "n0")
+    finally:
+        job.terminate()
     assert job.wait(60) == 143
-    text = exported.read_text("utf-8")
+    text = delays.read_text("utf-8")
     assert 'tidemill_stream_batch_records{outcome="accepted",source="readings"} 10.0' in text
     delay = next(line for line in text.splitlines() if line.startswith("tidemill_stream_delay_seconds{"))
     assert 0 < float(delay.rpartition(" ")[2]) < 200
+    since = datetime.now(UTC) - datetime(2024, 1, 1, tzinfo=UTC)
+    assert found[0]["recency_days"] == pytest.approx(since.total_seconds() / 86_400, abs=0.01)
+    assert found[0]["age_seconds"]["recency_days"] < 200
+    assert 'tidemill_online_value_time_seconds{use_case="shop",view="seen_v1"}' in ages.read_text("utf-8")
     assert run(shop, "ingest refine")["counts"]["accepted"] == 10
+
+
+def looked_up(shop: Shop, capsys: pytest.CaptureFixture[str], key: str) -> list[dict[str, Any]]:
+    """The online answer about an entity, or nothing while there is none."""
+    command = ["lookup", "shop", key, "--root", str(shop.root), "--repo", str(shop.repo), "--json"]
+    try:
+        app(command, standalone_mode=False)
+    except TidemillError as error:
+        assert error.code == "E_NO_ENTITY"  # noqa: PT017 - the first tick was before the first record
+        return []
+    return [json.loads(capsys.readouterr().out.splitlines()[-1])]

@@ -18,7 +18,6 @@ import pytest
 from feast import Entity as FeastEntity
 from feast import FeatureStore, Field
 from feast import FeatureView as FeastView
-from feast.infra.common.materialization_job import MaterializationTask
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 from feast.table_format import DeltaFormat
 from feast.types import Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp
@@ -239,9 +238,9 @@ def test_killed_half_way_the_same_call_completes_the_work(place: Place) -> None:
     place.gold(*[row(key, 10, 1.0) for key in keys])
     engine = place.store._get_provider().batch_engine
     with quiet():
-        task = MaterializationTask(place.store.project, place.store.get_feature_view("seen_v1"), day(8), day(10))
-    view = engine._online_view(place.store.registry, task)
-    ours = load.gold_table_at(task.feature_view.batch_source.path, view)
+        feature_view = place.store.get_feature_view("seen_v1")
+    view = engine._online_view(place.store.registry, place.store.project, feature_view)
+    ours = load.gold_table_at(feature_view.batch_source.path, view)
     assert ours is not None
     schema = load.arrow_schema(*ours)
     batches = [
@@ -250,7 +249,7 @@ def test_killed_half_way_the_same_call_completes_the_work(place: Place) -> None:
         for batch in newest_batches(bucket, schema, view, Window(day(8), day(10)))
     ]
     module = f"tidemill.features.online.{place.kind}"
-    given = pickle.dumps((module, batches, view, engine._place(task.feature_view, view, "local[2]")))
+    given = pickle.dumps((module, batches, view, engine._place(feature_view, view, "local[2]")))
     killed = subprocess.run(
         [sys.executable, "-c", KILLED],
         input=given,

@@ -371,7 +371,7 @@ def deliver(lake: Lake, spark: SparkSession, name: str, events: Iterable[Event],
 def from_buckets(lake: Lake, spark: SparkSession, view: FeatureView, times: Iterable[datetime] = AS_OFS) -> DataFrame:
     path = window_path(lake, SILVER, view)
     assert path.plan is not None, path.why_spark
-    return build_from_buckets(spark, lake, SILVER, view, path.plan, times)
+    return build_from_buckets(spark, bucket_files(lake, SILVER), view, path.plan, times)
 
 
 def rows_of(frame: DataFrame) -> Rows:
@@ -450,7 +450,7 @@ def test_a_column_that_older_files_lack_is_null_there(lake: Lake, spark: SparkSe
     )
     path = window_path(lake, wider, view)
     assert path.plan is not None
-    (row,) = rows_of(build_from_buckets(spark, lake, wider, view, path.plan, AS_OFS[1:2])).values()
+    (row,) = rows_of(build_from_buckets(spark, bucket_files(lake, wider), view, path.plan, AS_OFS[1:2])).values()
     values = [row[f.name] for f in view.columns]
     assert values == [1.0, 2.5, "red", 1.0]
 

@@ -42,6 +42,7 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
     if job == "ingest":
         parser.add_argument("--stream", action="store_true", help="go on with what arrives, refining it, until stopped")
+        parser.add_argument("--refresh", action="store_true", help="with --stream: bring gold and online values along")
     if job == "replay":
         parser.add_argument("--source", help="one source (default: all of the use case)")
         parser.add_argument("--batch", help="one batch of the quarantine (default: all)")
@@ -49,6 +50,8 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
     found = parser.parse_args(argv)
     if found.as_of and (found.since or found.until):
         parser.error("--as-of stands alone; a range is --from and --until")
+    if job == "ingest" and found.refresh and not found.stream:
+        parser.error("--refresh goes with --stream; without it build_features and materialize bring them along")
     if bool(found.since) != bool(found.until):
         parser.error("--from and --until go together")
     return found

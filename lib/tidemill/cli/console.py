@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
 import typer
 
 from tidemill.cli import catalog, contracts, quarantine
-from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show, show_rows
+from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
+from tidemill.core.time import from_micros
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.tables import Lake
 from tidemill.models.tables import PROMOTIONS
@@ -48,14 +51,14 @@ def main() -> NoReturn:
 
 @app.command()
 def lookup(use_case: str, key: str, root: Root = ROOT, repo: Repo = REPO, as_json: Json = False) -> None:
-    """Shows the online features of one entity, through Feast's own API."""
+    """Shows the online features of one entity and the age of each value, through Feast's own API."""
     found = load_use_case(repo, use_case)
     known_root(root)
     from tidemill.features.feast_store import online_rows, open_store
     from tidemill.features.repository import repository_yaml
 
     store = open_store(repository_yaml(repo, REPO), root.resolve())
-    row = online_rows(store, use_case, found.entity.key, [key])[0]
+    row = online_rows(store, use_case, found.entity.key, [key], times=True)[0]
     features = {f.name: row[f.name] for f in found.features}
     if all(value is None for value in features.values()):
         raise TidemillError(
@@ -65,7 +68,15 @@ def lookup(use_case: str, key: str, root: Root = ROOT, repo: Repo = REPO, as_jso
             next_step="check the key; an entity is there once one of its events was known at the newest as-of time",
             exit_code=Exit.NO_INPUT,
         )
-    show({found.entity.key: key, **features}, as_json=as_json)
+    now = datetime.now(UTC)
+    stamps = {name: from_micros(row[f"{name}__ts"] * 1_000_000) for name in features if row.get(f"{name}__ts")}
+    ages = {name: timedelta(seconds=(now - stamp) // timedelta(seconds=1)) for name, stamp in stamps.items()}
+    if as_json:
+        seconds = {name: int(age.total_seconds()) for name, age in ages.items()}
+        print(json.dumps({found.entity.key: key, **features, "age_seconds": seconds}))
+        return
+    rows = [{"feature": n, "value": v, "age": None if n not in ages else str(ages[n])} for n, v in features.items()]
+    show_rows(rows, ("feature", "value", "age"), as_json=False)
 
 
 @app.command()

@@ -52,11 +52,12 @@ class Context:
         repo: the feature repository it was loaded from.
         config: the configuration.
         lake: the tables, and the run that writes them.
-        now: when the run started; the only clock that jobs know.
+        now: when the run started, or the round of a run that goes on; the only clock that jobs know.
         progress: for people.
         requested: the as-of times asked for; none means the use case's own default.
         rebuild: whether what is there is made again.
         stream: whether to go on with what arrives until stopped.
+        refresh: whether gold and online values are brought along then.
         replay: which rejected rows are meant.
     """
 
@@ -70,6 +71,7 @@ class Context:
     requested: tuple[datetime, ...] = ()
     rebuild: bool = False
     stream: bool = False
+    refresh: bool = False
     replay: Asked = field(default_factory=Asked)
     contracts: dict[str, Contract] = field(default_factory=dict)
 

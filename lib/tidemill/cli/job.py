@@ -108,8 +108,9 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
     steps = Progress(1)
     asked = Asked(**{k: getattr(arguments, k) for k in ("source", "batch", "because") if hasattr(arguments, k)})
     requested = _requested(arguments, use_case, now)
-    stream = getattr(arguments, "stream", False)
-    return Context(name, use_case, repo, config, lake, now, steps, requested, arguments.rebuild, stream, asked)
+    context = Context(name, use_case, repo, config, lake, now, steps, requested, arguments.rebuild, replay=asked)
+    context.stream, context.refresh = (getattr(arguments, name, False) for name in ("stream", "refresh"))
+    return context
 
 
 def _check_sources(given: dict[str, Any], use_case: UseCase) -> None:

@@ -33,17 +33,6 @@ def known_root(root: Path) -> None:
         )
 
 
-def show(values: dict[str, Any], *, as_json: bool) -> None:
-    """Prints names and values."""
-    if as_json:
-        print(json.dumps(values))
-        return
-    grid = Table.grid(padding=(0, 2))
-    for name, value in values.items():
-        grid.add_row(name, Text("" if value is None else str(value)))
-    Console(highlight=False).print(grid)
-
-
 def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
     """Prints rows as a table."""
     if as_json:

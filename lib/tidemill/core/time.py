@@ -77,6 +77,11 @@ def round_up(value: datetime, step: timedelta) -> datetime:
     return EPOCH + -((EPOCH - value) // step) * step
 
 
+def round_down(value: datetime, step: timedelta) -> datetime:
+    """The last multiple of the step since 1970-01-01 UTC that is not after the value."""
+    return EPOCH + (value - EPOCH) // step * step
+
+
 def length_name(value: timedelta) -> str:
     """The short name of a length in derived feature names: `30d`, `6h`, `15min`, `10s`.
 

@@ -11,6 +11,7 @@ what is older than the view's ttl at `end`. Whatever ends it in between, the sam
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,12 +29,35 @@ from tidemill.features.online.load import Loaded, load
 from tidemill.features.online.view import Column, OnlineView, Window
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from feast import FeatureView
     from feast.infra.common.materialization_job import MaterializationTask
     from feast.infra.registry.base_registry import BaseRegistry
+    from pyspark.sql import DataFrame, SparkSession
 
 _SQLITE, _REDIS, _POSTGRES = "SqliteOnlineStore", "RedisOnlineStore", "PostgreSQLOnlineStore"
 _WRITERS: dict[str, Any] = {_SQLITE: sqlite, _REDIS: redis, _POSTGRES: postgres}
+
+
+@dataclass(frozen=True)
+class _Online:
+    """Where one view's rows go: the view, the kind of the store, and the store's place as its writer wants it."""
+
+    view: OnlineView
+    store: str
+    place: Any
+
+    @property
+    def writer(self) -> Any:
+        return _WRITERS[self.store]
+
+    def load(
+        self, session: SparkSession, location: str, source: Callable[[], DataFrame], window: Window
+    ) -> tuple[str, int]:
+        write = partial(self.writer.write, view=self.view, place=self.place)
+        return load(session, location, source, self.view, window, write, one_writer=self.store == _SQLITE)
 
 
 class OnlineEngineConfig(SparkComputeEngineConfig):
@@ -62,40 +86,43 @@ class OnlineEngine(SparkComputeEngine):
             TidemillError: E_ENGINE (configuration) for what this engine does not do, E_ONLINE_STORE (unavailable).
         """
         del from_offline_store  # Feast's older way and its newer one read the same rows
+        feature_view, ttl = task.feature_view, task.feature_view.ttl
         if task.disable_event_timestamp:
-            raise _unable(task.feature_view, "it stamps no row with another time than its own")
-        session = get_or_create_new_spark_session(
-            self._get_feature_view_engine_config(task.feature_view).get("spark_conf")
-        )
-        view = self._online_view(registry, task)
-        store = type(self.online_store).__name__
-        place = self._place(task.feature_view, view, session.sparkContext.master)
-        writer = _WRITERS[store]
-        _check(writer, place, store)
-        end = make_tzaware(task.end_time)
-        source = task.feature_view.batch_source
-        path, written = load(
-            session,
-            source.path or "",
-            lambda: session.sql(f"select * from {source.get_table_query_string()}"),  # noqa: S608 - as Feast asks for it
-            view,
-            Window(make_tzaware(task.start_time), end),
-            partial(writer.write, view=view, place=place),
-            one_writer=store == _SQLITE,
-        )
-        ttl = task.feature_view.ttl
-        removed = writer.remove(view, place, end - ttl) if ttl else 0
-        self.loads.append(Loaded(task.feature_view.name, path, written, removed))
-        job_id = f"{task.feature_view.name}-{task.start_time}-{task.end_time}"
+            raise _unable(feature_view, "it stamps no row with another time than its own")
+        session = get_or_create_new_spark_session(self._get_feature_view_engine_config(feature_view).get("spark_conf"))
+        source, end = feature_view.batch_source, make_tzaware(task.end_time)
+        query = f"select * from {source.get_table_query_string()}"  # noqa: S608 - as Feast asks for it
+        window = Window(make_tzaware(task.start_time), end)
+        online = self._online(registry, task.project, feature_view, session)
+        path, written = online.load(session, source.path or "", lambda: session.sql(query), window)
+        removed = online.writer.remove(online.view, online.place, end - ttl) if ttl else 0
+        self.loads.append(Loaded(feature_view.name, path, written, removed))
+        job_id = f"{feature_view.name}-{task.start_time}-{task.end_time}"
         return SparkMaterializationJob(job_id=job_id, status=MaterializationJobStatus.SUCCEEDED)
 
-    def _online_view(self, registry: BaseRegistry, task: MaterializationTask) -> OnlineView:
-        view = task.feature_view
+    def push(self, registry: BaseRegistry, project: str, view: FeatureView, rows: DataFrame, at: datetime) -> Loaded:
+        """Writes some rows of a view's source, all of one event time, never over newer ones; the workers write them.
+
+        Raises:
+            TidemillError: E_ENGINE (configuration) for what this engine does not do, E_ONLINE_STORE (unavailable).
+        """
+        online = self._online(registry, project, view, rows.sparkSession)
+        path, written = online.load(rows.sparkSession, "", lambda: rows, Window(at, at))
+        return Loaded(view.name, path, written, 0)
+
+    def _online(self, registry: BaseRegistry, project: str, view: FeatureView, session: SparkSession) -> _Online:
+        found = self._online_view(registry, project, view)
+        store = type(self.online_store).__name__
+        online = _Online(found, store, self._place(view, found, str(session.sparkContext.master)))
+        _check(online.writer, online.place, store)
+        return online
+
+    def _online_view(self, registry: BaseRegistry, project: str, view: FeatureView) -> OnlineView:
         if isinstance(view, BatchFeatureView | StreamFeatureView) or getattr(view, "feature_transformation", None):
             raise _unable(view, "it loads plain feature views, whose rows are in their source already")
         if self.repo_config.entity_key_serialization_version != 3:
             raise _unable(view, "it writes entity keys of serialization version 3")
-        entities = [registry.get_entity(name, task.project) for name in view.entities]
+        entities = [registry.get_entity(name, project) for name in view.entities]
         sources, columns, event, created = _get_column_names(view, entities)
         names = [entity.join_key for entity in entities]
         kinds = {field.name: _kind(field) for field in (*view.entity_columns, *view.features)}
@@ -105,7 +132,7 @@ class OnlineEngine(SparkComputeEngine):
         wrong += [c.name for c in features if c.kind not in encoding.KINDS]
         if wrong or not keys:
             raise _unable(view, f"it knows no type {kinds[wrong[0]]!r}" if wrong else "it loads views of entities")
-        return OnlineView(task.project, self._name(view), keys, features, event, created or None)
+        return OnlineView(project, self._name(view), keys, features, event, created or None)
 
     def _name(self, view: FeatureView) -> str:
         return str(compute_versioned_name(view, self.repo_config.registry.enable_online_feature_view_versioning))

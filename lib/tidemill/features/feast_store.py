@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from pyspark.sql import DataFrame
+
     from tidemill.features.online.load import Loaded
     from tidemill.features.specs import FeatureView
 
+Store = FeatureStore  # for those who hold one without knowing Feast
 _WAIT_SECONDS = 60.0
 
 
@@ -57,6 +60,21 @@ def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime)
                 start_date=at - view.delay - view.ttl, end_date=at - view.delay, feature_views=[view.table_name]
             )
     return list(getattr(engine, "loads", ())[before:])
+
+
+def push(store: FeatureStore, view: FeatureView, rows: DataFrame, at: datetime) -> Loaded | None:
+    """Writes some gold rows of a view, all stamped `at`, never over newer ones.
+
+    Returns:
+        What was done; None where `feature_store.yaml` names another engine than ours, which cannot do it.
+    """
+    engine = store._get_provider().batch_engine
+    if not hasattr(engine, "push"):
+        return None
+    with quiet():
+        found = store.get_feature_view(view.table_name)
+        loaded: Loaded = engine.push(store.registry, store.project, found, rows, at)
+    return loaded
 
 
 def online_rows(

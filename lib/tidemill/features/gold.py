@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from tidemill.data import ledger
+from tidemill.data.buckets import bucket_files
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read
@@ -18,6 +20,7 @@ from tidemill.features.compute import build_view
 from tidemill.features.labels import build_labels, build_population
 from tidemill.features.pairs import AS_OF, with_validity
 from tidemill.features.tables import labels_table, view_table
+from tidemill.features.touched import touched_entities
 from tidemill.features.window_path import build_from_buckets, has_versions, window_path
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from tidemill.data.sources import Source
     from tidemill.data.tables import Lake, Table
     from tidemill.features.specs import FeatureView, Label
+    from tidemill.features.touched import Touched
     from tidemill.features.window_path import WindowPath
 
 
@@ -59,13 +63,18 @@ class Builder:
         """How the view is computed from its source's silver table as it is now."""
         return window_path(self.lake, self.silver[view.source.name], view)
 
-    def rows(self, view: FeatureView, times: Iterable[datetime]) -> DataFrame:
-        """The view's rows at the as-of times, whichever way they are computed."""
+    def rows(self, view: FeatureView, times: Iterable[datetime], only: Touched | None = None) -> DataFrame:
+        """The view's rows at the as-of times, of all entities or some, whichever way they are computed."""
         path = self.path(view)
         if path.plan is None:
+            events = self.events(view.source)
             others = {s.name: self.events(s) for s in view.sources[1:]}
-            return build_view(self.events(view.source), view, list(times), others)
-        return build_from_buckets(self.spark(), self.lake, self.silver[view.source.name], view, path.plan, times)
+            return build_view(events if only is None else only.of(events), view, list(times), others)
+        files = bucket_files(self.lake, self.silver[view.source.name])
+        if only is None:
+            return build_from_buckets(self.spark(), files, view, path.plan, times)
+        files = [file for file in files if file.bucket in only.buckets]
+        return only.of(build_from_buckets(self.spark(), files, view, path.plan, times))
 
     def upstream(self, sources: Iterable[Source]) -> list[list[ledger.Entry]]:
         """The ledgers of the sources' silver tables."""
@@ -81,6 +90,27 @@ def commit_view(builder: Builder, view: FeatureView, times: Iterable[datetime]) 
     table = view_table(view)
     asked = wanted(stamps(view, times), builder.upstream(view.sources), timedelta(0))
     return _commit_missing(builder, table, asked, lambda todo: builder.rows(view, todo), keep_versions=False)
+
+
+def refresh_view(builder: Builder, view: FeatureView, stamp: datetime) -> Touched | None:
+    """Brings the view's rows of one stamp up to date at the least cost.
+
+    Where the stamp has no rows yet, all entities get theirs. Where it has, only the entities are looked at of which
+    silver has got rows since that were known before the stamp: the rows of the others would be the same again.
+
+    Returns:
+        The entities whose rows were made; None where it was all entities, or where nothing was to be done.
+
+    Raises:
+        TidemillError: what `commit` raises.
+    """
+    table = view_table(view)
+    asked = wanted([stamp], builder.upstream(view.sources), timedelta(0))
+    there = built(ledger.entries(builder.lake.root, table.label))
+    only = _touched(builder, view, stamp, asked[stamp], there[stamp]) if stamp in there else None
+    build = functools.partial(builder.rows, view, only=only)
+    _commit_missing(builder, table, asked, build, keep_versions=False, only=only)
+    return only
 
 
 def commit_labels(builder: Builder, use_case: str, label: Label, times: Iterable[datetime]) -> int:
@@ -154,6 +184,18 @@ def _current(rows: DataFrame, there: Mapping[datetime, Built], times: Iterable[d
     return rows.where(" or ".join(parts))
 
 
+def _touched(
+    builder: Builder, view: FeatureView, stamp: datetime, upstream: tuple[str, ...], before: Built
+) -> Touched | None:
+    new, silver = set(upstream) - set(before.upstream), builder.silver[view.source.name]
+    # Joined views and corrections that move a row to another entity reach further than the new rows say.
+    reaches = len(view.sources) > 1 or silver.entity != view.entity.key
+    moves = has_versions(builder.lake, silver) and view.entity.key not in view.source.key
+    if not new or set(before.upstream) - set(upstream) or reaches or moves:
+        return None
+    return touched_entities(read(builder.spark(), builder.lake, silver), view.entity.key, new, stamp)
+
+
 def _commit_missing(
     builder: Builder,
     table: Table,
@@ -162,6 +204,7 @@ def _commit_missing(
     *,
     keep_versions: bool,
     declaration: str = "",
+    only: Touched | None = None,
 ) -> int:
     there = built(ledger.entries(builder.lake.root, table.label))
     todo = sorted(asked) if builder.again else missing(asked, there)
@@ -171,12 +214,15 @@ def _commit_missing(
     inputs = {**slice_inputs(asked, todo), **builder.again}
     if declaration:
         inputs["declaration"] = declaration
+    if only is not None:
+        inputs["entities"] = only.digest
     cause = "rebuild" if builder.again else "late" if outdated else "new"
     batch = derived_batch(table, inputs, cause)
     rows = build(todo).withColumns({"created_timestamp": F.lit(builder.now), "batch_id": F.lit(batch.batch_id)})
     if keep_versions:
         rows = rows.withColumn("label_version", F.lit(batch.batch_id))
     # Rows of new times go in with those that are replaced, in one commit: the predicate covers both.
-    replace = Slice(times_predicate(AS_OF, todo)) if outdated and not keep_versions else None
+    parts = [times_predicate(AS_OF, todo), *([] if only is None else [only.predicate])]
+    replace = Slice(" and ".join(f"({part})" for part in parts)) if outdated and not keep_versions else None
     commit(builder.lake, table, batch, with_layout(rows, table, *layout_of(builder.lake, table)), replace=replace)
     return len(todo)

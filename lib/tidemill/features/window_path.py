@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tidemill.core.time import to_micros
 from tidemill.data import ledger
-from tidemill.data.buckets import bucket_files, why_not_by_files
+from tidemill.data.buckets import why_not_by_files
 from tidemill.data.file_tasks import map_files
 from tidemill.data.read import version_of
 from tidemill.features.compute import completed
@@ -68,25 +68,17 @@ def has_versions(lake: Lake, silver: Table) -> bool:
 
 
 def build_from_buckets(
-    session: SparkSession, lake: Lake, silver: Table, view: FeatureView, plan: Plan, as_ofs: Iterable[datetime]
+    session: SparkSession, files: Sequence[BucketFiles], view: FeatureView, plan: Plan, as_ofs: Iterable[datetime]
 ) -> DataFrame:
     """The view's rows at the as-of times, equal to those of `build_view`; nothing is shuffled.
 
     Args:
         session: hands the buckets to workers.
-        lake: the tables.
-        silver: the table of the view's source.
+        files: of the silver table of the view's source, all its buckets or those whose entities are wanted.
         view: what to compute.
         plan: the view's, for this table.
         as_ofs: the as-of times; each sees only what was known strictly before it.
     """
-    return build_from_files(session, bucket_files(lake, silver), view, plan, as_ofs)
-
-
-def build_from_files(
-    session: SparkSession, files: Sequence[BucketFiles], view: FeatureView, plan: Plan, as_ofs: Iterable[datetime]
-) -> DataFrame:
-    """The view's rows at the as-of times from the files of all buckets."""
     times = sorted(set(as_ofs))
     plan = replace(plan, as_ofs=tuple(to_micros(t) for t in times))
 

@@ -20,6 +20,18 @@ PARITY = Table(
     ),
     evolves=True,  # it has not always told stale values from different ones
 )
+REFRESHES = Table(
+    OPS,
+    "refreshes",
+    (
+        ("use_case", "string"),
+        ("view", "string"),
+        ("event_timestamp", "timestamp"),
+        ("entities", "string"),
+        ("written", "bigint"),
+        ("refreshed_at", "timestamp"),
+    ),
+)
 PROFILES = Table(
     OPS,
     "profiles",
