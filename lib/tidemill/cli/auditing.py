@@ -139,9 +139,8 @@ def _sample(context: Context, cuts: Sequence[datetime]) -> dict[str, int]:
     use_case, lake = context.use_case, context.lake
     key = use_case.entity.key
     buckets, _ = layout_of(lake, labels_table(use_case.name, use_case.label))
-    hashed = F.xxhash64(F.col(key).cast("string"))
     keys = read_labels(context.spark, lake, use_case.name, use_case.label, cuts).select(key).distinct()
-    chosen = keys.select(F.col(key).cast("string").alias("key"), hashed.alias("hash"))
+    chosen = keys.select(F.col(key).cast("string").alias("key"), F.xxhash64(F.col(key).cast("string")).alias("hash"))
     chosen = chosen.orderBy(F.pmod("hash", F.lit(buckets)), "hash").limit(context.config.audit.entities)
     return {row["key"]: row["hash"] for row in chosen.toLocalIterator()}
 
