@@ -192,7 +192,7 @@ def _file_in_order(path: str, schema: pa.Schema, key: str, size: int) -> bool:
 
 def _open(path: str, schema: pa.Schema, key: str) -> pq.ParquetFile:
     texts = [key, "op"] if pa.types.is_string(schema.field(key).type) else ["op"]
-    # Spark writes instants as INT96; read as nanoseconds, those after 2262 would turn into others.
+    # Elsewhere Spark writes instants as INT96; read as nanoseconds, those after 2262 would turn into others.
     return pq.ParquetFile(path, read_dictionary=texts, coerce_int96_timestamp_unit="us")
 
 

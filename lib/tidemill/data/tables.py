@@ -17,7 +17,7 @@ BUCKETS_PROPERTY = "tidemill.buckets"
 PERIOD_PROPERTY = "tidemill.period"
 ENTITY_PROPERTY = "tidemill.entity"
 DECLARATION_PROPERTY = "tidemill.declaration"
-
+_TELL_FILES_APART = ("event_time", "known_time", "event_timestamp", "created_timestamp", "batch_id", "position")
 
 # What silver adds to the columns of a contract, which therefore may not have these names.
 SILVER_OWN = ("event_time", "known_time", "seq", "content", "op", "row_id", "batch_id", "period", "bucket")
@@ -80,6 +80,11 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """The column names."""
         return tuple(name for name, _ in self.columns)
+
+    @property
+    def told_apart_by(self) -> tuple[str, ...]:
+        """The columns by whose least and largest values readers leave files out."""
+        return tuple(name for name in self.names if name in _TELL_FILES_APART and name not in self.partitions)
 
 
 def bronze_table(source: Source, contract: Contract, more: tuple[str, ...] = ()) -> Table:

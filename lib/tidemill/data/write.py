@@ -17,6 +17,7 @@ from tidemill.data.tables import (
     DECLARATION_PROPERTY,
     ENTITY_PROPERTY,
     PERIOD_PROPERTY,
+    SILVER,
     Lake,
     Table,
 )
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 METADATA = "userMetadata"
+_STATISTICS = "delta.dataSkippingStatsColumns"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ def create(lake: Lake, table: Table) -> None:
     path = str(lake.path(table))
     if not DeltaTable.is_deltatable(path):
         properties = {DECLARATION_PROPERTY: table.declaration}
+        if table.told_apart_by and table.layer != SILVER:  # of silver's columns the catalogue tells the statistics
+            # Delta would look at the first 32 columns of every row, which costs a good part of what writing them does.
+            properties[_STATISTICS] = ",".join(table.told_apart_by)
         if table.entity is not None and lake.layout is not None:
             properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
             properties |= {ENTITY_PROPERTY: table.entity}  # for readers who know the folder only
