@@ -118,7 +118,8 @@ class Registry:
         """
         with quiet():
             self._log_documents(run, documents)
-            logged = Model.log(None, flavor=PackageFlavor, name=_MODEL, run_id=run, package=package)
+            with mlflow.start_run(run_id=run):  # it says the experiment, and so the place
+                logged = Model.log(None, flavor=PackageFlavor, name=_MODEL, package=package)
             self._client.set_terminated(run, "FINISHED")
             return str(logged.model_uri)
 

@@ -7,8 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mlflow.pyfunc
-import pandas as pd
 import pyspark
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
@@ -36,6 +34,9 @@ class PackageFlavor:
             mlflow_model: the description to complete.
             package: what to save; its Spark folder is moved.
         """
+        import mlflow.pyfunc  # which warns about itself: the caller keeps it quiet
+        import pandas as pd
+
         mlflow_model.add_flavor(
             "spark",
             pyspark_version=pyspark.__version__,
