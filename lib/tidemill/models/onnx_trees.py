@@ -168,7 +168,7 @@ def _read_tree(nodes: pa.Table, leaves: Callable[[pa.Table], NDArray[np.float64]
 
 
 def _positive_shares(nodes: pa.Table) -> NDArray[np.float64]:
-    return np.array([stats[1] / sum(stats) for stats in nodes["impurityStats"].to_pylist()])
+    return np.array([stats[1] / (sum(stats) or 1.0) for stats in nodes["impurityStats"].to_pylist()])
 
 
 def _predictions(nodes: pa.Table) -> NDArray[np.float64]:
@@ -176,12 +176,12 @@ def _predictions(nodes: pa.Table) -> NDArray[np.float64]:
 
 
 def _with_a_node(tree: Tree) -> Tree:
-    """A tree that is a single leaf gets a node, both of whose branches end with that leaf's value."""
-    if len(tree.first) > 1:
+    """A tree whose root is a leaf gets a node, both of whose branches end with that leaf's value."""
+    if tree.first[0] != LEAF:
         return tree
     one = np.array([1, LEAF, LEAF]), np.array([2, LEAF, LEAF])
     zeros = np.zeros(3)
-    return Tree(*one, zeros.astype(np.int64), zeros, {}, np.repeat(tree.value, 3), zeros.astype(bool))
+    return Tree(*one, zeros.astype(np.int64), zeros, {}, np.repeat(tree.value[0], 3), zeros.astype(bool))
 
 
 def _integers(parts: Sequence[NDArray[Any]]) -> list[int]:
