@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -19,6 +21,7 @@ from tidemill.data.write import Batch
 from tidemill.features.tables import labels_table, view_table
 from tidemill.models.card import CARD, DECLARATION, build_card
 from tidemill.models.checks import check_labels
+from tidemill.models.packaging import build_package
 from tidemill.models.registry import CHALLENGER, Registry
 from tidemill.models.search import search
 from tidemill.models.splits import plan_splits
@@ -28,6 +31,7 @@ from tidemill.models.training_statistics import STATISTICS, column_statistics
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
+    from tidemill.models.packaging import Package
     from tidemill.models.registry import Version
     from tidemill.models.search import Search
 
@@ -66,14 +70,16 @@ def run(context: Context) -> Result:
         card = build_card(use_case, found, plan, identity, context.as_of, settings.model_dump())
         held = column_statistics(rows, table.columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
-        context.progress.say("logging to MLflow")
-        uris = _log(registry, parent, identity, found, documents, use_case.metric)
+        context.progress.say("exporting the best")
+        with TemporaryDirectory(dir=registry.temporary) as folder:
+            package = build_package(found.finalists[0].model, rows, use_case.task, Path(folder))
+            context.progress.say("logging to MLflow")
+            run_id, uri = _log(registry, parent, identity, found, package, documents, use_case.metric)
         failpoint("train.logged")
         scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
         commit(lake, gate_scores_table(use_case), Batch(identity, inputs), scores)
     finally:
         rows.unpersist()
-    run_id, uri = uris[0]
     tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
     version = registry.register(use_case.name, uri, run_id, identity, tags)
     failpoint("train.registered")
@@ -90,15 +96,27 @@ def run(context: Context) -> Result:
 
 
 def _log(
-    registry: Registry, parent: str, identity: str, found: Search, documents: dict[str, Any], metric: str
-) -> list[tuple[str, str]]:
-    """Every candidate as a run; of the best of each family the pipeline. Runs and model URIs, best first."""
+    registry: Registry,
+    parent: str,
+    identity: str,
+    found: Search,
+    package: Package,
+    documents: dict[str, Any],
+    metric: str,
+) -> tuple[str, str]:
+    """Every candidate as a run; that of the best holds the package, those of the other finalists their pipelines.
+
+    Returns:
+        The run of the best, and the URI of its model.
+    """
     runs = {}
     for c in found.candidates:
         metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | {f"folds_{metric}": c.mean}
         runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
-    best = [runs[f.candidate.name] for f in found.finalists]
-    return [(r, registry.log_model(r, f.model, documents)) for r, f in zip(best, found.finalists, strict=True)]
+    best, *others = found.finalists
+    for other in others:
+        registry.log_model(runs[other.candidate.name], other.model, documents)
+    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, documents)
 
 
 def _finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import mlflow.spark
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
 from tidemill.core.quiet import quiet
+from tidemill.models.registry_flavor import TO_TRAIN, PackageFlavor, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 
     from pyspark.ml import PipelineModel
 
+    from tidemill.models.packaging import Package
+
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 _MODEL = "model"
 _TRAINING_SET = "tidemill.training_set_id"
-_REQUIREMENTS = ("pyspark", "xgboost-cpu", "pandas", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Registry:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self.uri = f"sqlite:///{folder / 'mlflow.db'}"
         self._artifacts = (folder / "artifacts").as_uri()
-        self._temporary = str(folder / "tmp")
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(exist_ok=True)
         with quiet():
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
@@ -96,17 +100,32 @@ class Registry:
     def log_model(self, run: str, model: PipelineModel, documents: Mapping[str, Any]) -> str:
         """Logs a fitted pipeline and JSON documents to a run; returns the model's URI."""
         with quiet():
-            for name, document in documents.items():
-                self._client.log_dict(run, document, name)
+            self._log_documents(run, documents)
             with mlflow.start_run(run_id=run):
                 logged = mlflow.spark.log_model(
                     model,
                     artifact_path=_MODEL,
-                    dfs_tmpdir=self._temporary,
-                    pip_requirements=list(pinned_requirements()),
+                    dfs_tmpdir=str(self.temporary),
+                    pip_requirements=pinned(TO_TRAIN),
                 )
             self._client.set_terminated(run, "FINISHED")
             return str(logged.model_uri)
+
+    def log_package(self, run: str, package: Package, documents: Mapping[str, Any]) -> str:
+        """Logs a packaged model and JSON documents to a run; returns the model's URI.
+
+        The model loads as a Spark pipeline, and as a pyfunc that needs neither Spark nor a JVM nor a pickle.
+        """
+        with quiet():
+            self._log_documents(run, documents)
+            with mlflow.start_run(run_id=run):  # it says the experiment, and so the place
+                logged = Model.log(None, flavor=PackageFlavor, name=_MODEL, package=package)
+            self._client.set_terminated(run, "FINISHED")
+            return str(logged.model_uri)
+
+    def _log_documents(self, run: str, documents: Mapping[str, Any]) -> None:
+        for name, document in documents.items():
+            self._client.log_dict(run, document, name)
 
     def finish(self, run: str, metrics: Mapping[str, float]) -> None:
         """Ends the parent run with its metrics."""
@@ -173,11 +192,4 @@ class Registry:
     def load(self, version: Version) -> PipelineModel:
         """The fitted pipeline of a version."""
         with quiet():
-            return mlflow.spark.load_model(f"models:/{version.name}/{version.version}", dfs_tmpdir=self._temporary)
-
-
-def pinned_requirements() -> tuple[str, ...]:
-    """The packages that a logged model needs, at the versions of this environment."""
-    from importlib.metadata import version
-
-    return tuple(f"{name}=={version(name)}" for name in _REQUIREMENTS)
+            return mlflow.spark.load_model(f"models:/{version.name}/{version.version}", dfs_tmpdir=str(self.temporary))

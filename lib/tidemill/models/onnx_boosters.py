@@ -1,0 +1,116 @@
+"""XGBoost's boosters as ONNX nodes, read from the JSON that they are saved as.
+
+XGBoost computes in single precision: features are rounded to it, a row goes left where `x < split`, and the leaves are
+summed tree by tree upon the base margin. The graph does the same, and applies the link to the sum in double precision.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from onnx import TensorProto
+
+from tidemill.models.onnx_graph import NUMBER, refused
+from tidemill.models.onnx_linear import exponential, sigmoid
+from tidemill.models.onnx_trees import LEAF, LESS, Tree, add_ensemble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from tidemill.models.onnx_graph import Graph
+    from tidemill.models.saved_pipeline import Stage
+
+BOOSTER = "model"  # the folder of a stage that holds the booster's JSON
+_LOGISTIC = ("binary:logistic", "reg:logistic")
+_EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie")
+_IDENTITY = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror", "binary:logitraw")
+
+
+def _classifier(stage: Stage, graph: Graph) -> str:
+    """xgboost.spark takes the logistic function of a classifier's margin, whatever the objective."""
+    return sigmoid(graph, _margin(stage, graph)[0])
+
+
+def _regressor(stage: Stage, graph: Graph) -> str:
+    margin, objective = _margin(stage, graph)
+    if objective in _LOGISTIC:
+        return sigmoid(graph, margin)
+    return exponential(graph, margin, 1.0) if objective in _EXPONENTIAL else margin
+
+
+BOOSTERS: dict[str, Callable[[Stage, Graph], str]] = {
+    "SparkXGBClassifierModel": _classifier,
+    "SparkXGBRegressorModel": _regressor,
+}
+
+
+def _margin(stage: Stage, graph: Graph) -> tuple[str, str]:
+    """The margin in double precision, and the name of the objective."""
+    learner = json.loads(stage.text(BOOSTER))["learner"]
+    objective, booster = learner["objective"]["name"], learner["gradient_booster"]
+    weights: list[float] | None = booster.get("weight_drop")
+    if "gbtree" in booster:  # DART is trees with weights
+        booster = booster["gbtree"]
+    if "trees" not in booster["model"]:
+        raise refused(f"the booster {booster['name']} has no trees", stage.folder, "use booster='gbtree' or 'dart'")
+    base = _base_margin(learner["learner_model_param"]["base_score"], objective, stage)
+    features = graph.read(stage.parameters["featuresCol"], NUMBER)
+    trees = [_constant(base)]
+    for number, saved in enumerate(booster["model"]["trees"]):
+        tree = _read_tree(saved)
+        if weights is not None:
+            tree = replace(tree, value=_dropped_out(tree.value, base, weights[number]))
+        inner = tree.first != LEAF
+        limits = tree.threshold[inner].astype(np.float32)
+        for near in (limits, np.nextafter(limits, np.float32(-np.inf)), np.nextafter(limits, np.float32(np.inf))):
+            graph.probe(features.origins, tree.feature[inner], near.astype(np.float64))
+        trees.append(tree)
+    single = graph.add("Cast", graph.take(features), to=TensorProto.FLOAT)
+    margin = add_ensemble(graph, single, trees, LESS, np.float32)
+    return graph.add("Cast", margin, to=TensorProto.DOUBLE), objective
+
+
+def _base_margin(text: str, objective: str, stage: Stage) -> float:
+    """The base score is saved as a prediction; the inverse of the link makes it a margin."""
+    scores = np.atleast_1d(np.float32(json.loads(text)))
+    if len(scores) != 1:
+        raise refused(f"a booster of {len(scores)} outputs has no score", stage.folder, "use one output")
+    score = scores[0]
+    if objective in _LOGISTIC:
+        return float(-np.log(np.float32(1.0) / score - np.float32(1.0)))
+    if objective in _EXPONENTIAL:
+        return float(np.log(score))
+    if objective in _IDENTITY:
+        return float(score)
+    raise refused(f"the link of the objective {objective} is not known", stage.folder, "use another objective")
+
+
+def _dropped_out(leaves: NDArray[np.float64], base: float, weight: float) -> NDArray[np.float64]:
+    """DART predicts each tree upon the base margin and takes it off again, in single precision."""
+    single = np.float32(base)
+    return (((leaves.astype(np.float32) + single) - single) * np.float32(weight)).astype(np.float64)
+
+
+def _read_tree(saved: dict[str, Any]) -> Tree:
+    first = np.array(saved["left_children"], dtype=np.int64)
+    limits = np.array(saved["split_conditions"], dtype=np.float32)
+    return Tree(
+        first,
+        np.array(saved["right_children"], dtype=np.int64),
+        np.array(saved["split_indices"], dtype=np.int64),
+        limits.astype(np.float64),
+        {},
+        limits.astype(np.float64),  # a leaf's value lies where a split lies elsewhere
+        np.array(saved["default_left"], dtype=bool),
+    )
+
+
+def _constant(value: float) -> Tree:
+    """A tree of one leaf."""
+    leaf, zero = np.array([LEAF]), np.array([0])
+    return Tree(leaf, leaf, zero, np.zeros(1), {}, np.array([value]), np.array([False]))

@@ -1,0 +1,98 @@
+"""A saved Spark pipeline as one ONNX graph: features by name in, `score` out, in double precision.
+
+Opset 18 with `ai.onnx.ml` 5, whose `TreeEnsemble` has splits and leaves in double precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from onnx.checker import ValidationError
+
+from tidemill.models.onnx_boosters import BOOSTERS
+from tidemill.models.onnx_graph import OUTPUT, TEXT, Graph, refused
+from tidemill.models.onnx_linear import LINEAR
+from tidemill.models.onnx_stages import PREPROCESSING
+from tidemill.models.onnx_trees import TREES
+from tidemill.models.saved_pipeline import read_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PREDICTORS = {**LINEAR, **TREES, **BOOSTERS}
+TOLERANCE, TOLERANCE_SINGLE = 1e-9, 1e-6
+
+
+@dataclass(frozen=True)
+class Export:
+    """A graph, and what is needed to feed it and to test it.
+
+    Args:
+        graph: serialised ONNX.
+        inputs: the features that it reads, each `double` or `string`.
+        null_text: the text that stands for a null category; no category of the fit is called so.
+        width: the columns of its widest tensor, of 8 bytes each.
+        tolerance: by how much it may differ from Spark: absolutely, or relatively where a score is larger than 1.
+        probes: for inputs the values at which the score may jump, or the categories of the fit.
+    """
+
+    graph: bytes
+    inputs: Mapping[str, str]
+    null_text: str
+    width: int
+    tolerance: float
+    probes: Mapping[str, tuple[Any, ...]]
+
+    def description(self) -> dict[str, Any]:
+        """What a reader of the graph has to know, as JSON values."""
+        return {
+            "inputs": [{"name": name, "type": kind} for name, kind in self.inputs.items()],
+            "output": {"name": OUTPUT, "type": "double"},
+            "null_text": self.null_text,
+            "width": self.width,
+            "tolerance": self.tolerance,
+            "sha256": sha256(self.graph).hexdigest(),
+        }
+
+
+def export(folder: Path) -> Export:
+    """The graph of a saved pipeline.
+
+    Args:
+        folder: where `PipelineModel.save` put it; on a local file system.
+
+    Raises:
+        TidemillError: E_EXPORT (data) where a stage, or a parameter of it, has no exact graph.
+    """
+    *before, last = read_stages(folder)
+    graph = Graph()
+    for stage in before:
+        if stage.kind not in PREPROCESSING:
+            raise refused(f"a stage {stage.kind} has no graph", stage.folder, f"use {', '.join(sorted(PREPROCESSING))}")
+        PREPROCESSING[stage.kind](stage, graph)
+    if last.kind not in PREDICTORS:
+        raise refused(f"a model {last.kind} has no graph", last.folder, f"use {', '.join(sorted(PREDICTORS))}")
+    score = PREDICTORS[last.kind](last, graph)
+    try:
+        serialised = graph.serialise(score)
+    except ValidationError as error:
+        raise refused(f"the graph is not valid: {error}", last.folder, "rename the feature that it names") from error
+    texts = {value for name, kind in graph.inputs.items() if kind == TEXT for value in graph.probes.get(name, ())}
+    return Export(
+        serialised,
+        graph.inputs,
+        _unused_text(texts),
+        graph.width,
+        TOLERANCE_SINGLE if last.kind in BOOSTERS else TOLERANCE,
+        {name: tuple(dict.fromkeys(values)) for name, values in graph.probes.items()},
+    )
+
+
+def _unused_text(used: set[str]) -> str:
+    text = "<null>"
+    while text in used:
+        text = f"<{text}>"
+    return text

@@ -1,0 +1,113 @@
+"""The proof that a graph gives Spark's scores: on training rows, and on rows made to find a difference."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from tidemill.models.onnx_adversary import adversarial_rows
+from tidemill.models.onnx_graph import refused
+from tidemill.models.pipelines import SCORE, with_score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
+
+    from tidemill.models.onnx_export import Export
+
+TRAINING_ROWS = 20_000
+_SAMPLE, _TRAINING, _ADVERSARIAL = "sample__", "training", "adversarial"
+_WORST = "sample string, rows bigint, difference double, spark double, graph double, row string"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was compared.
+
+    Args:
+        training_rows: compared rows of the training set.
+        adversarial_rows: compared rows that were made for it.
+        difference: the largest one between Spark and the graph, relative where a score is larger than 1.
+        example: one of the training rows: feature to value.
+    """
+
+    training_rows: int
+    adversarial_rows: int
+    difference: float
+    example: dict[str, Any]
+
+    def description(self) -> dict[str, Any]:
+        """The figures, as JSON values."""
+        return {name: value for name, value in asdict(self).items() if name != "example"}
+
+
+def prove(exported: Export, model: PipelineModel, rows: DataFrame, task: str) -> Proof:
+    """Compares a graph with the pipeline that it was made from, row by row, on the executors.
+
+    Args:
+        exported: the graph.
+        model: the fitted pipeline.
+        rows: the training set; of a large one `TRAINING_ROWS` rows are taken, by a hash of their features.
+        task: `binary` or `regression`.
+
+    Raises:
+        TidemillError: E_EXPORT (data) where a score differs by more than the export's tolerance.
+    """
+    features = list(exported.inputs)
+    sample = rows.select(*features).orderBy(F.xxhash64(*features)).limit(TRAINING_ROWS)
+    made = rows.sparkSession.createDataFrame(adversarial_rows(exported))
+    both = sample.withColumn(_SAMPLE, F.lit(_TRAINING)).unionByName(made.withColumn(_SAMPLE, F.lit(_ADVERSARIAL)))
+    scored = with_score(model, both, task).select(*features, _SAMPLE, SCORE)
+    found = [row.asDict() for row in scored.mapInArrow(_comparison(exported), _WORST).toLocalIterator()]
+    worst = max(found, key=lambda row: row["difference"])
+    if worst["difference"] > exported.tolerance:
+        raise refused(
+            f"the exported graph scores {worst['graph']!r} where Spark scores {worst['spark']!r}; they may differ by "
+            f"{exported.tolerance:g}",
+            f"{worst['sample']} row {worst['row']}",
+            "take this model out of the use case, and report it as a fault of this project with the row above",
+        )
+    rows_of = {kind: sum(row["rows"] for row in found if row["sample"] == kind) for kind in (_TRAINING, _ADVERSARIAL)}
+    example = json.loads(next(row["row"] for row in found if row["sample"] == _TRAINING))
+    return Proof(rows_of[_TRAINING], rows_of[_ADVERSARIAL], worst["difference"], example)
+
+
+def differences(spark: NDArray[np.float64], graph: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far two scorings are apart, row by row: 0 where both are NaN or the same infinity, infinite where one is."""
+    same = (spark == graph) | (np.isnan(spark) & np.isnan(graph))
+    with np.errstate(all="ignore"):
+        gap = np.abs(spark - graph) / np.maximum(1.0, np.abs(spark))
+    return np.where(same, 0.0, np.where(np.isfinite(gap), gap, np.inf))
+
+
+def _comparison(exported: Export) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What the workers do: of each batch and sample its number of rows, and the row of the largest difference."""
+    graph, description, features = exported.graph, exported.description(), list(exported.inputs)
+
+    def compare(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from tidemill.models.onnx_scoring import make_scorer
+
+        scorer = make_scorer(graph, description)
+        for batch in batches:
+            for kind in batch.column(_SAMPLE).unique().to_pylist():
+                rows = batch.filter(pa.compute.equal(batch.column(_SAMPLE), kind))
+                spark, found = rows.column(SCORE).to_numpy(zero_copy_only=False), scorer.score(rows)
+                gaps = differences(spark, found)
+                at = int(np.argmax(gaps))
+                worst = json.dumps(rows.select(features).slice(at, 1).to_pylist()[0], ensure_ascii=False)
+                values = (kind, rows.num_rows, gaps[at], spark[at], found[at], worst)
+                yield pa.RecordBatch.from_pylist([dict(zip(_names(), values, strict=True))])
+
+    return compare
+
+
+def _names() -> list[str]:
+    return [part.split()[0] for part in _WORST.split(", ")]

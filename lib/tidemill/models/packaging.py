@@ -1,0 +1,67 @@
+"""A fitted pipeline made ready for the registry: saved by Spark, exported as a graph, and the two proved equal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tidemill.models.onnx_boosters import BOOSTER, BOOSTERS
+from tidemill.models.onnx_export import export
+from tidemill.models.onnx_proof import prove
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
+from tidemill.models.saved_pipeline import read_stages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pyspark.ml import PipelineModel
+    from pyspark.sql import DataFrame
+
+NATIVE = "booster.ubj"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A model as the registry takes it.
+
+    Args:
+        spark: the folder of the saved pipeline.
+        graph: the folder of the graph, its description and, of an XGBoost model, the native booster.
+        inputs: the features that it reads, each `double` or `string`.
+        example: a training row: feature to value.
+    """
+
+    spark: Path
+    graph: Path
+    inputs: Mapping[str, str]
+    example: Mapping[str, Any]
+
+
+def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path) -> Package:
+    """Saves a fitted pipeline below a folder, with its graph.
+
+    Args:
+        model: the fitted pipeline.
+        rows: its training set, cached by the caller.
+        task: `binary` or `regression`.
+        folder: a new one, which Spark's executors and this process both see.
+
+    Raises:
+        TidemillError: E_EXPORT (data) where the graph cannot be made, or does not give Spark's scores.
+    """
+    spark, graph = folder / "sparkml", folder / "graph"
+    model.write().save(spark.as_uri())
+    exported = export(spark)
+    proof = prove(exported, model, rows, task)
+    graph.mkdir()
+    (graph / GRAPH).write_bytes(exported.graph)
+    description = {"task": task, **exported.description(), "proof": proof.description()}
+    (graph / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), "utf-8")
+    last = read_stages(spark)[-1]
+    if last.kind in BOOSTERS:
+        from tidemill.models.xgb import native_booster
+
+        (graph / NATIVE).write_bytes(native_booster(last.text(BOOSTER)))
+    return Package(spark, graph, exported.inputs, proof.example)

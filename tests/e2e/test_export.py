@@ -1,0 +1,114 @@
+"""What is registered: a graph that any process can load without Java, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import make_shop_in
+from pyspark.sql import functions as F
+from shopkeeping import AS_OF, as_csv, orders, recorded
+from tidemill.models import packaging
+from tidemill.models.onnx_export import Export, export
+from tidemill.models.pipelines import with_score
+from tidemill.models.registry import Registry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Shop
+    from pyspark.sql import SparkSession
+
+# A process that has this package's environment, but neither Java nor leave to read a pickle.
+ELSEWHERE = """
+import json, shutil, sys
+import mlflow, pandas
+assert shutil.which("java") is None
+mlflow.set_registry_uri(sys.argv[1])
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+rows = pandas.DataFrame(json.loads(sys.argv[3]))
+found = {
+    "scores": model.predict(rows).tolist(),
+    "example": model.predict(model.input_example).tolist(),
+    "inputs": model.metadata.get_input_schema().input_names(),
+    "ours": sorted(name for name in sys.modules if name.partition(".")[0] == "tidemill"),
+}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop with a registered model."""
+    shop = make_shop_in(tmp_path_factory.mktemp("shop"))("var")
+    shop.deliver("orders.csv", as_csv(orders()))
+    code, summary = shop.run("ingest refine build_features audit train", "--as-of", AS_OF)
+    assert code == 0, summary
+    return shop
+
+
+def test_a_registered_model_scores_without_java_as_spark_does(trained: Shop, spark: SparkSession) -> None:
+    registry = Registry(trained.root)
+    version = registry.version("shop", "1")
+    features = ["recency_days", "events_count_10d", "amount_sum_10d"]
+    rows: list[dict[str, Any]] = [
+        {features[0]: 1.5, features[1]: 3.0, features[2]: 70.0},
+        {features[0]: None, features[1]: 0.0, features[2]: None},
+        {features[0]: 1e9, features[1]: -1.0, features[2]: 0.0},
+    ]
+    frame = spark.createDataFrame([(*row.values(),) for row in rows], ", ".join(f"{name} double" for name in features))
+    scored = with_score(registry.load(version), frame.coalesce(1), "binary").select(F.col("score"))
+    expected = [row.score for row in scored.toLocalIterator()]
+    empty = {name: value for name, value in os.environ.items() if name not in {"JAVA_HOME", "SPARK_HOME", "PYTHONPATH"}}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ELSEWHERE, registry.uri, "models:/shop/1", json.dumps(rows)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**empty, "PATH": "/nowhere", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["scores"] == pytest.approx(expected, abs=1e-12)
+    assert len(found["example"]) == 1
+    assert (found["inputs"], found["ours"]) == (features, [])
+
+
+def test_a_registered_model_lies_with_its_proof_and_without_pickles(trained: Shop) -> None:
+    folders = [path.parent for path in trained.root.rglob("score.onnx")]
+    assert len(folders) == 1
+    described = json.loads((folders[0] / "score.json").read_text("utf-8"))
+    assert described["proof"]["adversarial_rows"] == 4000
+    assert described["proof"]["difference"] <= 1e-12
+    model = folders[0].parents[1]
+    names = {path.name for path in model.rglob("*") if path.is_file()}
+    assert {"MLmodel", "requirements.txt", "onnx_scoring.py", "input_example.json"} <= names
+    assert not {name for name in names if name.endswith((".pkl", ".pickle", ".cloudpickle"))}
+    needed = (model / "requirements.txt").read_text("utf-8")
+    assert "onnxruntime==" in needed
+    assert "pyspark" not in needed
+
+
+def test_a_graph_that_differs_registers_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.deliver("orders.csv", as_csv(orders()))
+    assert shop.run("ingest refine build_features audit", "--as-of", AS_OF)[0] == 0
+
+    def broken(folder: Path) -> Export:
+        exported = export(folder)
+        assert exported.graph.count(b"Add") == 2
+        return replace(exported, graph=exported.graph.replace(b"Add", b"Sub"))
+
+    monkeypatch.setattr(packaging, "export", broken)
+    code, summary = shop.run("train", "--as-of", AS_OF)
+    assert (code, summary["error"]["code"]) == (65, "E_EXPORT")
+    assert "where Spark scores" in summary["error"]["what"]
+    assert not [line for line in recorded(shop.root) if line.startswith("shop")]
+    monkeypatch.undo()
+    assert shop.run("train", "--as-of", AS_OF)[0] == 0
+    assert recorded(shop.root) == ["shop 1", "shop challenger is 1"]

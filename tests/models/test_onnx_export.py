@@ -1,0 +1,230 @@
+"""Exported graphs against Spark's own transform: every family and task, ordinary and adversarial rows, odd shapes."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from pyspark.ml import Pipeline
+from pyspark.ml.classification import (
+    DecisionTreeClassifier,
+    LogisticRegression,
+    MultilayerPerceptronClassifier,
+    RandomForestClassifier,
+)
+from pyspark.ml.feature import Bucketizer, MinMaxScaler, StringIndexer, VectorAssembler, VectorIndexer
+from pyspark.ml.regression import DecisionTreeRegressor
+from pyspark.sql import functions as F
+from tidemill.core.errors import TidemillError
+from tidemill.features.declarations import Feature
+from tidemill.models.onnx_export import Export, export
+from tidemill.models.onnx_proof import Proof, differences, prove
+from tidemill.models.onnx_scoring import make_scorer
+from tidemill.models.pipelines import preprocessing, unfitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    Prove = Callable[..., tuple[Export, Proof]]
+
+NAN = float("nan")
+FEATURES = (
+    Feature("amount", "double"),
+    Feature("days", "double"),
+    Feature("steady", "double"),
+    Feature("plan", "string"),
+    Feature("größe, odd", "string"),
+)
+SCHEMA = "amount double, days double, steady double, plan string, `größe, odd` string, cls double, reg double"
+PLANS = ("basic", "Basic", "basic ", "prö", "\N{SNOWMAN}", "<null>", None)
+
+
+def made(count: int, seed: int) -> list[tuple[Any, ...]]:
+    """Rows of gaps, categories that differ by case or a blank, a feature that never changes, and labels with noise."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    rows = []
+    for _ in range(count):
+        amount = chance.choice([None, NAN]) if chance.random() < 0.1 else chance.gauss(20, 30)
+        days = None if chance.random() < 0.2 else float(chance.randrange(12))
+        plan, size = chance.choice(PLANS), chance.choice(["s", "m", None])
+        told = (amount or 0.0) / 30 if amount == amount else 0.0
+        told += (1.0 if plan in ("Basic", "prö") else 0.0) - (days or 5.0) / 10 + chance.gauss(0, 0.7)
+        rows.append((amount, days, 2.5, plan, size, 1.0 if told > 0.3 else 0.0, 1000 * told))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def rows(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame(made(600, 1), SCHEMA).repartition(1).persist()
+
+
+@pytest.fixture
+def proved(tmp_path: Path) -> Prove:
+    """Fits a pipeline, saves it, exports what was saved, and proves the two equal."""
+
+    def run(rows: DataFrame, task: str, stages: Pipeline) -> tuple[Export, Proof]:
+        labelled = rows.withColumn("label", F.col("cls" if task == "binary" else "reg"))
+        model = stages.fit(labelled)
+        model.write().save(str(tmp_path / "model"))
+        exported = export(tmp_path / "model")
+        return exported, prove(exported, model, rows, task)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("task", "family", "parameters"),
+    [
+        ("binary", "logistic_regression", {}),
+        ("binary", "logistic_regression", {"elasticNetParam": 1.0, "regParam": 0.05}),
+        ("binary", "logistic_regression", {"family": "multinomial", "regParam": 0.01}),
+        ("binary", "random_forest", {"numTrees": 8}),
+        ("binary", "gbt", {"maxIter": 4}),
+        ("binary", "xgboost", {"n_estimators": 20}),
+        ("regression", "linear_regression", {}),
+        ("regression", "linear_regression", {"elasticNetParam": 1.0, "regParam": 300.0}),
+        ("regression", "random_forest", {"numTrees": 8}),
+        ("regression", "gbt", {"maxIter": 4}),
+        ("regression", "xgboost", {"n_estimators": 20}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())) or "plain",
+)
+def test_every_family_scores_as_spark_does(
+    rows: DataFrame, proved: Prove, task: str, family: str, parameters: dict[str, Any]
+) -> None:
+    exported, proof = proved(rows, task, unfitted(task, FEATURES, family, parameters, 7))
+    assert (proof.training_rows, proof.adversarial_rows) == (600, 4000)
+    assert proof.difference <= (1e-6 if family == "xgboost" else 1e-12)
+    assert exported.inputs == {f.name: f.type for f in FEATURES}
+    assert exported.null_text == "<<null>>"  # one of the categories is called <null>
+    assert set(proof.example) == {f.name for f in FEATURES}
+
+
+@pytest.mark.parametrize(
+    ("task", "stages"),
+    [
+        ("binary", lambda: [*preprocessing(FEATURES), DecisionTreeClassifier()]),
+        ("regression", lambda: [*preprocessing(FEATURES), DecisionTreeRegressor()]),
+        ("binary", lambda: [*preprocessing(FEATURES), DecisionTreeClassifier(maxDepth=0)]),
+        (
+            "binary",
+            lambda: [
+                *preprocessing(FEATURES),
+                MinMaxScaler(inputCol="features", outputCol="small", min=-1.0, max=1.0),
+                MultilayerPerceptronClassifier(
+                    featuresCol="small", labelCol="label", layers=[13, 4, 2], maxIter=10, seed=1
+                ),
+            ],
+        ),
+        (
+            "binary",
+            lambda: [
+                *preprocessing(FEATURES),
+                MinMaxScaler(inputCol="features", outputCol="small", min=-1.0, max=1.0),
+                LogisticRegression(featuresCol="small", labelCol="label"),
+            ],
+        ),
+        (  # categories as places, without columns of their own: a node asks whether a category is one of several
+            "binary",
+            lambda: [
+                StringIndexer(inputCol="plan", outputCol="place", handleInvalid="keep"),
+                VectorAssembler(inputCols=["place"], outputCol="features"),
+                RandomForestClassifier(numTrees=5, seed=3),
+            ],
+        ),
+    ],
+    ids=["tree", "regression tree", "leaf", "perceptron", "minmax", "categories"],
+)
+def test_other_stages_score_as_spark_does(
+    rows: DataFrame, proved: Prove, task: str, stages: Callable[[], list[Any]]
+) -> None:
+    _, proof = proved(rows, task, Pipeline(stages=stages()))
+    assert proof.difference <= 1e-12
+
+
+@pytest.mark.parametrize("family", ["logistic_regression", "gbt", "xgboost"])
+@pytest.mark.parametrize(
+    "features",
+    [FEATURES[:1], FEATURES[3:], FEATURES[2:3]],
+    ids=["one number", "texts only", "a constant"],
+)
+def test_few_features_score_as_spark_does(
+    rows: DataFrame, proved: Prove, features: Sequence[Feature], family: str
+) -> None:
+    parameters = {"gbt": {"maxIter": 2}, "xgboost": {"n_estimators": 3}}.get(family, {})
+    exported, proof = proved(rows, "binary", unfitted("binary", features, family, parameters, 7))
+    assert proof.difference <= (1e-6 if family == "xgboost" else 1e-12)
+    assert list(exported.inputs) == [f.name for f in features]
+
+
+def test_a_graph_that_differs_is_refused(rows: DataFrame, spark: SparkSession, tmp_path: Path) -> None:
+    labelled = rows.withColumn("label", F.col("cls"))
+    one, other = (
+        unfitted("binary", FEATURES, "logistic_regression", {"regParam": r}, 7).fit(labelled) for r in (0.1, 0.2)
+    )
+    other.write().save(str(tmp_path / "other"))
+    exported = export(tmp_path / "other")
+    with pytest.raises(TidemillError) as caught:
+        prove(exported, one, rows, "binary")
+    assert (caught.value.code, caught.value.exit_code) == ("E_EXPORT", 65)
+    assert caught.value.what.startswith("the exported graph scores 0.")
+    assert "they may differ by 1e-09" in caught.value.what
+    assert '"plan"' in caught.value.where
+    prove(replace(exported, tolerance=1.0), one, rows, "binary")  # it is the difference that was refused
+
+
+@pytest.mark.parametrize(
+    ("stages", "what"),
+    [
+        (
+            lambda: [
+                Bucketizer(inputCol="steady", outputCol="part", splits=[0.0, 1.0, 3.0]),
+                VectorAssembler(inputCols=["part"], outputCol="features"),
+                LogisticRegression(),
+            ],
+            "a stage Bucketizer has no graph",
+        ),
+        (
+            lambda: [VectorAssembler(inputCols=["steady"], outputCol="features"), VectorIndexer(inputCol="features")],
+            "a model VectorIndexerModel has no graph",
+        ),
+        (
+            lambda: [
+                StringIndexer(inputCol="plan", outputCol="place", handleInvalid="skip"),
+                VectorAssembler(inputCols=["place"], outputCol="features"),
+                LogisticRegression(),
+            ],
+            "StringIndexerModel with handleInvalid='skip' has no graph",
+        ),
+    ],
+)
+def test_what_has_no_exact_graph_is_refused(
+    rows: DataFrame, tmp_path: Path, stages: Callable[[], list[Any]], what: str
+) -> None:
+    labelled = rows.where("plan is not null").withColumn("label", F.col("cls"))
+    Pipeline(stages=stages()).fit(labelled).write().save(str(tmp_path / "model"))
+    with pytest.raises(TidemillError) as caught:
+        export(tmp_path / "model")
+    assert (caught.value.code, caught.value.what) == ("E_EXPORT", what)
+
+
+def test_a_row_scores_alike_alone_and_among_others(rows: DataFrame, proved: Prove) -> None:
+    exported, _ = proved(rows, "binary", unfitted("binary", FEATURES, "logistic_regression", {}, 7))
+    scorer = make_scorer(exported.graph, exported.description())
+    table = rows.select(*exported.inputs).toArrow()
+    together = scorer.score(table)
+    alone = [scorer.score(table.slice(at, 1))[0] for at in range(table.num_rows)]
+    assert together.tolist() == alone
+
+
+def test_differences() -> None:
+    inf = float("inf")
+    spark = np.array([1.0, NAN, inf, -inf, 0.5, NAN, 0.5, inf, inf, 200.0, 0.0])
+    graph = np.array([1.0, NAN, inf, -inf, 0.25, 0.5, NAN, 1.0, -inf, 100.0, -0.0])
+    assert differences(spark, graph).tolist() == [0.0, 0.0, 0.0, 0.0, 0.25, inf, inf, inf, inf, 0.5, 0.0]

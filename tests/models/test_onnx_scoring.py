@@ -1,0 +1,96 @@
+"""Scores from a graph: Arrow and pandas rows with gaps, other types and odd texts; a changed graph is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from onnx import TensorProto
+from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, PandasScorer, Scorer, load_scorer, make_scorer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAN = float("nan")
+PLANS = ["a", "A", "a b", "größe", "a\0b"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A graph that adds to a number the place of a category: 0 to 4, and 100 for others."""
+    graph = Graph()
+    place = graph.add(
+        "LabelEncoder",
+        graph.read("plan", TEXT).tensor,
+        domain=ML,
+        keys_strings=PLANS,
+        values_int64s=[0, 1, 2, 3, 4],
+        default_int64=100,
+    )
+    number = graph.read("days", NUMBER).tensor
+    model = graph.serialise(graph.add("Add", number, graph.add("Cast", place, to=TensorProto.DOUBLE)))
+    (tmp_path / GRAPH).write_bytes(model)
+    from tidemill.models.onnx_export import Export
+
+    described = Export(model, graph.inputs, "<null>", graph.width, 1e-9, {}).description()
+    (tmp_path / DESCRIPTION).write_text(json.dumps(described), "utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def scorer(folder: Path) -> Scorer:
+    return load_scorer(folder)
+
+
+def test_numbers_and_texts_of_any_type(scorer: Scorer) -> None:
+    wide = pa.table({"other": [[1]] * 5, "plan": PLANS, "days": [10.0, 20.0, 30.0, 40.0, 50.0]})
+    assert scorer.score(wide).tolist() == [10.0, 21.0, 32.0, 43.0, 54.0]
+    types: list[tuple[pa.Array, pa.Array]] = [
+        (pa.array([1, 2**53 + 1], pa.int64()), pa.array(["a", "never"])),
+        (pa.array([1.0, 2.0**53], pa.float64()), pa.array(["a", "never"]).dictionary_encode()),
+        (pa.array([1.0, 2.0**53], pa.float32()), pa.array(["a", "never"], pa.large_string())),
+    ]
+    for days, plan in types:
+        batch = pa.RecordBatch.from_arrays([days, plan], ["days", "plan"])
+        assert scorer.score(batch).tolist() == [1.0, 2.0**53 + 100]
+
+
+def test_null_is_nan_and_an_unseen_category(scorer: Scorer) -> None:
+    rows = pa.table({"days": pa.array([None, 1.0, NAN], from_pandas=False), "plan": ["a", None, "A"]})
+    assert str(scorer.score(rows).tolist()) == "[nan, 101.0, nan]"
+    nothing = pa.table({"days": pa.nulls(2), "plan": pa.nulls(2)})
+    assert str(scorer.score(nothing).tolist()) == "[nan, nan]"
+
+
+def test_many_rows_in_chunks_and_none_at_all(scorer: Scorer) -> None:
+    narrow = Scorer(scorer.session, {**scorer.description, "width": 1 << 20})  # two rows a call
+    days = pa.chunked_array([pa.array(np.arange(3.0)), pa.array(np.arange(3.0, 7.0))])
+    rows = pa.table({"days": days, "plan": pa.chunked_array([["a"] * 5, ["A"] * 2])})
+    assert narrow.score(rows).tolist() == scorer.score(rows).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 7.0]
+    assert scorer.score(rows.slice(0, 0)).tolist() == []
+
+
+def test_a_missing_feature_is_named(scorer: Scorer) -> None:
+    with pytest.raises(ValueError, match="no column 'days', which the model reads"):
+        scorer.score(pa.table({"plan": ["a"]}))
+
+
+def test_pandas_rows_keep_their_index(scorer: Scorer) -> None:
+    frame = pd.DataFrame({"plan": ["A", None, NAN], "days": [1, 2, 3]}, index=[7, 8, 7])
+    found = PandasScorer(scorer).predict(frame)
+    expected: list[Any] = [2.0, 102.0, 103.0]
+    assert (found.name, found.index.tolist(), found.tolist()) == ("score", [7, 8, 7], expected)
+    assert PandasScorer(scorer).predict(frame.astype({"plan": "category"})).tolist() == expected
+
+
+def test_a_changed_graph_is_refused(folder: Path) -> None:
+    graph = (folder / GRAPH).read_bytes()
+    description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+    make_scorer(graph, description)
+    with pytest.raises(ValueError, match="one of the two was changed"):
+        make_scorer(graph + b"\0", description)
