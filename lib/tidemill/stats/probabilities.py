@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tidemill.stats.counted import Counted, Totals
 
 BINS = 10
-_EDGES = np.linspace(0.0, 1.0, BINS + 1)
-_LEAST = float(np.finfo(np.float64).eps)
+EDGES = np.linspace(0.0, 1.0, BINS + 1)
+LEAST = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ def probability_sums(counted: Counted) -> ProbabilitySums:
     if scores[0] < 0 or scores[-1] > 1:
         outside = (scores < 0) | (scores > 1)
         return ProbabilitySums(int((positives + negatives)[outside].sum()))
-    kept = np.clip(scores, _LEAST, 1 - _LEAST)
+    kept = np.clip(scores, LEAST, 1 - LEAST)
     with_score = positives + negatives
-    cuts = [0, *np.searchsorted(scores, _EDGES[1:-1], "right").tolist(), len(scores)]
+    cuts = [0, *np.searchsorted(scores, EDGES[1:-1], "right").tolist(), len(scores)]
     spans = [slice(a, b) for a, b in pairwise(cuts)]
     weighted = scores * with_score
     return ProbabilitySums(
@@ -123,7 +123,7 @@ def probabilities(sums: ProbabilitySums, total: Totals) -> Probabilities | None:
 
 def _bin(sums: ProbabilitySums, b: int) -> CalibrationBin:
     rows = sums.rows[b]
-    low, high = float(_EDGES[b]), float(_EDGES[b + 1])
+    low, high = float(EDGES[b]), float(EDGES[b + 1])
     if not rows:
         return CalibrationBin(low, high, 0, None, None)
     return CalibrationBin(low, high, rows, sums.scores[b] / rows, sums.positives[b] / rows)

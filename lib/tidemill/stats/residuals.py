@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_LEAST = float(np.finfo(np.float64).eps)
+LEAST = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def residual_sums(label: Floats, score: Floats) -> ResidualSums:
         len(label),
         float(np.sum(error * error)),
         float(np.sum(size)),
-        float(np.sum(size / np.maximum(np.abs(label), _LEAST))),
+        float(np.sum(size / np.maximum(np.abs(label), LEAST))),
         mean,
         float(np.sum((label - mean) ** 2)),
     )
