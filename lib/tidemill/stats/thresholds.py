@@ -1,7 +1,8 @@
 """The threshold of a decision, from validation scores: by the cost of errors, by capacity, by F-beta. NumPy only.
 
 A row whose score is at least the threshold is decided positive. Thresholds are scores that occur, so that a decision
-does not hang on a value between two rows; infinity decides nobody.
+does not hang on a value between two rows; infinity decides nobody. Without rows, or with infinite scores, all raise
+ValueError.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ def by_f_beta(counted: Counted, beta: float = 1.0) -> Threshold:
 
 def _decided(counted: Counted) -> tuple[Floats, Floats]:
     """Rows of each class at or above each threshold: infinity first, then the scores from the highest down."""
-    if not len(counted.scores):
-        raise ValueError("a threshold needs rows to be chosen on")
+    if not np.isfinite(counted.scores).all() or not len(counted.scores):
+        raise ValueError("a threshold needs rows to be chosen on, with finite scores")
     return tuple(np.concatenate([[0.0], np.cumsum(c[::-1])]) for c in (counted.positives, counted.negatives))  # type: ignore[return-value]
 
 
