@@ -164,16 +164,17 @@ def all_metrics(scale: str, data: Path, out: Path) -> None:
 def in_plain_spark(scale: str, data: Path, out: Path) -> None:
     """Every metric, by the twin in plain Spark."""
     from tidemill.data.read import read
-    from tidemill.models.evaluation import evaluate_groups
+    from tidemill.models.evaluate_groups import sums_by_group
+    from tidemill.models.evaluate_sums import metrics_of
 
     rows = read(_session(), _lake(data / scale), _scores())
-    found = evaluate_groups(rows, "binary", [], 0.5, "bench")[()]
-    _agree(_figures(found), _expected(data, scale), out)
+    found = sums_by_group(rows, "binary", [], 0.5)[()]
+    _agree(_figures(metrics_of(found, 0.5, "bench")), _expected(data, scale), out)
 
 
 def _figures(metrics: Binary | Regression) -> dict[str, float]:
     """The metrics, and the two sums that the reference makes."""
-    from tidemill.models.evaluation import as_values
+    from tidemill.models.metric_values import as_values
 
     values = as_values(metrics)
     label = float(values["confusion"]["true_positives"] + values["confusion"]["false_negatives"])

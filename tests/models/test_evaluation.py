@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from deltalake import DeltaTable, TableFeatures
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sklearn import metrics as sklearn
 from stats.scored import assert_same
@@ -16,8 +16,10 @@ from tidemill.data.tables import Lake, Table
 from tidemill.data.write import Batch
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.evaluate_files import sums_of_files
+from tidemill.models.evaluate_groups import sums_by_group
 from tidemill.models.evaluate_sums import metrics_of
-from tidemill.models.evaluation import as_values, evaluate_groups, evaluate_table, scalars
+from tidemill.models.evaluation import evaluate_table
+from tidemill.models.metric_values import as_values, scalars
 from tidemill.stats.binary import Binary, binary_of
 from tidemill.stats.residuals import Regression, regression, residual_sums
 
@@ -64,10 +66,16 @@ def _pure(values: Values) -> Binary:
     return binary_of(label, score)
 
 
+def in_spark(frame: DataFrame, task: str) -> Binary | Regression:
+    return metrics_of(sums_by_group(frame, task, [], 0.5)[()], 0.5, "here")
+
+
 def test_groups_are_those_of_numpy(spark: SparkSession) -> None:
     rows = [(name, *value) for name, values in CASES.items() for value in values]
     frame = spark.createDataFrame(rows, "name string, label double, score double").repartition(3)
-    found = evaluate_groups(frame, "binary", ["name"], 0.5, "here")
+    found = {
+        group: metrics_of(sums, 0.5, "here") for group, sums in sums_by_group(frame, "binary", ["name"], 0.5).items()
+    }
     assert {name for (name,) in found} == set(CASES)
     light = {row["name"]: row for row in build_metrics(frame, "binary", ["name"]).toLocalIterator()}
     for name, values in CASES.items():
@@ -112,11 +120,11 @@ def test_rows_that_cannot_be_judged_are_refused(lake: Lake, spark: SparkSession,
             sums_of_files(spark, data_files(lake, SCORES, {"part": part}), "binary", 0.5, "here", range_rows=1)
         frame = spark.read.format("delta").load(str(lake.path(SCORES))).where(F.col("part") == part)
         with pytest.raises(TidemillError, match=said):
-            evaluate_groups(frame, "binary", [], 0.5, "here")
+            in_spark(frame, "binary")
     with pytest.raises(TidemillError, match="no scored row"):
         evaluate_table(spark, lake, SCORES, {"part": "absent"}, "binary", 0.5)
     with pytest.raises(TidemillError, match="no scored row"):
-        evaluate_groups(spark.createDataFrame([], "label double, score double"), "binary", [], 0.5, "here")
+        in_spark(spark.createDataFrame([], "label double, score double"), "binary")
 
 
 def test_errors_of_values(lake: Lake, spark: SparkSession, write: Write) -> None:
@@ -126,9 +134,8 @@ def test_errors_of_values(lake: Lake, spark: SparkSession, write: Write) -> None
     expected = regression(residual_sums(label, score))
     by_files = evaluate_table(spark, lake, SCORES, {}, "regression", 0.5).metrics
     frame = spark.createDataFrame(rows, "label double, score double")
-    in_spark = evaluate_groups(frame, "regression", [], 0.5, "here")[()]
     assert isinstance(expected, Regression)
-    for found in (by_files, in_spark):
+    for found in (by_files, in_spark(frame, "regression")):
         assert scalars(found) == pytest.approx(scalars(expected), rel=1e-12)
     assert scalars(expected)["r2"] == pytest.approx(sklearn.r2_score(label, score), abs=1e-12)
     write("infinite", [(1.0, float("inf"))])

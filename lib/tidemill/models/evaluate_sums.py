@@ -39,6 +39,11 @@ class RowSums:
     total: Totals
     sums: BinarySums | ResidualSums | None
 
+    @property
+    def rows(self) -> int:
+        """Rows that can be judged."""
+        return self.sums.rows if isinstance(self.sums, ResidualSums) else self.total.rows
+
 
 def merge_row_sums(parts: Sequence[RowSums]) -> RowSums:
     """What several lots of rows add together."""
