@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -56,9 +57,10 @@ def data_files(lake: Lake, table: Table, only: Mapping[str, str]) -> list[DataFi
         return []
     actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True)).to_pylist()
     base = lake.path(table)
+    # Paths stand in the log as parts of a URI.
     return sorted(
         (
-            DataFile(str(base / a["path"]), int(a["size_bytes"]), int(a["num_records"]))
+            DataFile(str(base / unquote(a["path"])), int(a["size_bytes"]), int(a["num_records"]))
             for a in actions
             if all(str(a[f"partition.{name}"]) == value for name, value in only.items())
         ),
