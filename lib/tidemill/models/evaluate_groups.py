@@ -138,7 +138,7 @@ def _caught(percent: int) -> Column:
     p, n, true, false = (F.col(name) for name in ("p", "n", "true", "false"))
     k = F.ceil((F.col("positives") + F.col("negatives")) * percent / 100)
     end = true + false
-    return F.when((end - p - n < k) & (k <= end), true - p * ((end - k) / (p + n)))
+    return F.when((end - p - n < k) & (k <= end), true - p * ((end - k) / F.nullif(p + n, F.lit(0))))
 
 
 def _binary_sums(row: Row) -> RowSums:
