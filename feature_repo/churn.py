@@ -151,6 +151,7 @@ CHURN = UseCase(
     grid=Grid("2025-03-02", every=days(30)),  # the first time with 60 days of activity behind it
     baseline="login_recency_days",
     splits=Splits(gate=1, folds=2, history=6),
+    slices=("plan_last_text", "country_last_text"),
     default_time="newest_matured",
     world="churn",
     description="Accounts of a software service that cancel (a seeded demo world whose true probabilities are known).",

@@ -19,8 +19,10 @@ from tidemill.data.pins import pin
 from tidemill.data.read import read
 from tidemill.data.write import Batch
 from tidemill.features.tables import labels_table, view_table
-from tidemill.models.card import CARD, DECLARATION, build_card
+from tidemill.models.card import CARD, DECLARATION, THRESHOLD, build_card
 from tidemill.models.checks import check_labels
+from tidemill.models.evaluation import evaluate_table
+from tidemill.models.metric_values import scalars
 from tidemill.models.packaging import build_package
 from tidemill.models.registry import CHALLENGER, Registry
 from tidemill.models.search import search
@@ -67,7 +69,12 @@ def run(context: Context) -> Result:
         parent = registry.start_training(use_case.name, identity, {"as_of": format_time(context.as_of)})
         found = search(rows, use_case, plan, settings, context.progress.say)
         failpoint("train.searched")
-        card = build_card(use_case, found, plan, identity, context.as_of, settings.model_dump())
+        scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
+        commit(lake, gate_scores_table(use_case), Batch(identity, inputs), scores)
+        gate = evaluate_table(
+            spark, lake, gate_scores_table(use_case), {"training_set_id": identity}, use_case.task, THRESHOLD
+        )
+        card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.model_dump())
         held = column_statistics(rows, table.columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("exporting the best")
@@ -76,8 +83,6 @@ def run(context: Context) -> Result:
             context.progress.say("logging to MLflow")
             run_id, uri = _log(registry, parent, identity, found, package, documents, use_case.metric)
         failpoint("train.logged")
-        scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
-        commit(lake, gate_scores_table(use_case), Batch(identity, inputs), scores)
     finally:
         rows.unpersist()
     tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
@@ -91,6 +96,7 @@ def run(context: Context) -> Result:
         "family": card["family"],
         "registry": registry.uri,
         "train_join": joined.said,
+        "gate_evaluation": gate.path,
     }
     return Result(OK, {"rows": found.gate_rows}, model=_model(version), metrics=_metrics(card), facts=facts)
 
@@ -104,14 +110,19 @@ def _log(
     documents: dict[str, Any],
     metric: str,
 ) -> tuple[str, str]:
-    """Every candidate as a run; that of the best holds the package, those of the other finalists their pipelines.
+    """Every candidate as a run; those of the finalists hold all metrics of the gate rows, and the package or pipeline.
 
     Returns:
         The run of the best, and the URI of its model.
     """
     runs = {}
+    judged = {f.candidate.name: {f"gate_{n}": v for n, v in scalars(f.gate_metrics).items()} for f in found.finalists}
+    judged[found.finalists[0].candidate.name] |= {
+        f"train_{name}": value for name, value in scalars(found.train_metrics).items()
+    }
     for c in found.candidates:
         metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | {f"folds_{metric}": c.mean}
+        metrics |= judged.get(c.name, {})
         runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
     best, *others = found.finalists
     for other in others:

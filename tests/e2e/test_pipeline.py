@@ -120,6 +120,26 @@ def test_the_catalogue_tells_of_every_feature_who_uses_it(
     assert "sum of amount in the 10d before" in page.read_text("utf-8")
 
 
+def test_the_card_and_the_runs_of_mlflow_have_every_metric_of_the_gate(done: Done) -> None:
+    registry = Registry(done.shop.root)
+    card = registry.document(registry.version("shop", "1"), "card.json")
+    gate, summary = card["gate_metrics"], done.summary["metrics"]
+    assert (gate["rows"], gate["positive_rate"]) == (summary["gate_rows"], summary["gate_positive_rate"])
+    assert gate["roc_auc"] == card["gate_value"] == summary["gate_roc_auc"]
+    assert gate["roc_auc_low"] <= gate["roc_auc"] <= gate["roc_auc_high"]
+    assert sum(gate["confusion"].values()) == sum(b["rows"] for b in gate["calibration"]) == gate["rows"]
+    assert gate["lift"][-1]["recall"] == 1.0
+    assert card["train_metrics"]["rows"] > 0
+    assert card["train_value"] == card["train_metrics"]["roc_auc"]
+    logged = registry._client.get_run(registry.version("shop", "1").run_id).data.metrics
+    assert {name: logged[f"gate_{name}"] for name in ("roc_auc", "average_precision", "brier", "f1")} == {
+        name: pytest.approx(gate[name], abs=1e-12) for name in ("roc_auc", "average_precision", "brier", "f1")
+    }
+    assert logged["train_roc_auc"] == card["train_value"]
+    run = json.loads((done.shop.root / "runs" / done.summary["run_id"] / "summary.json").read_text("utf-8"))
+    assert run["facts"]["gate_evaluation"] == "files"
+
+
 def test_statistics_of_the_training_set_lie_beside_the_card(done: Done) -> None:
     table = DeltaTable(str(done.shop.root / "lake/gold/shop_training_sets")).to_pyarrow_table().to_pylist()
     registry = Registry(done.shop.root)

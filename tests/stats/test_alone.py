@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
-from tidemill.stats.alone import Alone, alone, correlation, roc_auc
+from tidemill.stats.alone import Alone, alone, correlation
+from tidemill.stats.ranking import roc_auc
 
 LABEL = np.array([1.0, 0.0, 0.0, 1.0, 0.0] * 20)
 ALL = np.ones(100, dtype=bool)

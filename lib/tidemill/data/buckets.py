@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidemill.data.files import why_no_plain_files
 from tidemill.data.read import open_table, version_of
 
 if TYPE_CHECKING:
     from tidemill.data.tables import Lake, Table
-
-# What a reader must know beyond reading the named files as they are.
-_BEYOND_FILES = frozenset({"deletionVectors", "columnMapping"})
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,10 @@ class BucketFiles:
 
 
 def why_not_by_files(lake: Lake, table: Table) -> str | None:
-    """Why the files of a table cannot be read as they are, or None where they can."""
-    protocol = open_table(lake, table).protocol()
-    found = sorted(_BEYOND_FILES & {*(protocol.reader_features or ()), *(protocol.writer_features or ())})
-    if found:
-        return f"{table.label} has {', '.join(found)}"
-    return None if "bucket" in table.partitions else f"{table.label} has no buckets"
+    """Why the files of a table cannot be read bucket by bucket, or None where they can."""
+    return why_no_plain_files(lake, table) or (
+        None if "bucket" in table.partitions else f"{table.label} has no buckets"
+    )
 
 
 def bucket_files(lake: Lake, table: Table, periods: frozenset[str] | None = None) -> list[BucketFiles]:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from tidemill.models.evaluate import build_metrics
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from tidemill.models.use_case import UseCase
 
@@ -23,7 +23,7 @@ class Baseline:
         constant: the mean label of the training rows: the trivial model.
         feature: the one feature that is used alone.
         sign: 1.0, or -1.0 where small values of the feature mean a high label (binary tasks).
-        missing: what stands for a null: the feature's mean in the training rows.
+        missing: what stands for a null or NaN: the feature's mean in the training rows.
     """
 
     constant: float
@@ -34,7 +34,7 @@ class Baseline:
 
 def fit_baseline(train: DataFrame, use_case: UseCase) -> Baseline:
     """Fits both baselines on training rows; a regression baseline is the feature's value as it stands."""
-    feature = F.col(use_case.baseline).cast("double")
+    feature = _known(use_case.baseline)
     means = train.agg(F.avg("label").alias("label"), F.avg(feature).alias("feature")).first()
     if means is None or means["label"] is None:
         raise ValueError("there is no training row")
@@ -49,5 +49,11 @@ def fit_baseline(train: DataFrame, use_case: UseCase) -> Baseline:
 
 def with_baseline_score(frame: DataFrame, baseline: Baseline) -> DataFrame:
     """Adds `score`: the one feature, turned so that more means a higher label."""
-    value = F.coalesce(F.col(baseline.feature).cast("double"), F.lit(baseline.missing))
+    value = F.coalesce(_known(baseline.feature), F.lit(baseline.missing))
     return frame.withColumn("score", value * F.lit(baseline.sign))
+
+
+def _known(feature: str) -> Column:
+    """The feature as a number; what is none ranks nobody."""
+    value = F.col(feature).cast("double")
+    return F.when(~F.isnan(value), value)

@@ -6,27 +6,46 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import encode_times, format_time
+from tidemill.models.metric_values import as_values, scalars
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tidemill.models.judge import Slice
     from tidemill.models.search import Candidate, Search
     from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
+    from tidemill.stats.binary import Binary
+    from tidemill.stats.residuals import Regression
 
 CARD, DECLARATION = "card.json", "use_case.json"
 THRESHOLD = 0.5
 
 
 def build_card(
-    use_case: UseCase, found: Search, plan: Plan, training_set: str, as_of: datetime, settings: dict[str, Any]
+    use_case: UseCase,
+    found: Search,
+    gate: Binary | Regression,
+    plan: Plan,
+    training_set: str,
+    as_of: datetime,
+    settings: dict[str, Any],
 ) -> dict[str, Any]:
     """The card of the winner of a search.
 
     Times are ISO 8601 in UTC; metrics are in the task's unit; the decision threshold of a binary task is stated, and
     was not tuned.
+
+    Args:
+        use_case: what was trained for.
+        found: by the search.
+        gate: the metrics of the scores that are kept of the winner's gate fit.
+        plan: the times of both fits.
+        training_set: its identity.
+        as_of: of the training.
+        settings: of the fits.
     """
-    winner = found.finalists[0]
+    winner, train = found.finalists[0], scalars(found.train_metrics)
     return {
         "use_case": use_case.name,
         "declaration": use_case.digest,
@@ -47,9 +66,18 @@ def build_card(
         "gate_rows": found.gate_rows,
         "gate_positive_rate": found.gate_positive_rate,
         "gate_value": winner.gate_value,
+        "gate_metrics": as_values(gate),
+        "train_value": train[use_case.metric],
+        "train_metrics": train,
+        "slices": [_slice(item) for item in found.slices],
         "baseline": {**asdict(found.baseline), "gate_value": found.baseline_gate, "folds": list(found.baseline_folds)},
         "candidates": [_row(c, found) for c in found.candidates],
     }
+
+
+def _slice(found: Slice) -> dict[str, Any]:
+    values = {"rows": found.rows} if found.metrics is None else scalars(found.metrics)
+    return {"column": found.column, "value": found.value, **values}
 
 
 def _row(candidate: Candidate, found: Search) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import mlflow.spark
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
@@ -90,10 +92,12 @@ class Registry:
             number = self._client.get_run(parent).info.experiment_id
             tags = {_TRAINING_SET: training_set, "mlflow.parentRunId": parent, "mlflow.runName": name}
             run = str(self._client.create_run(number, tags=tags).info.run_id)
-            for key, value in parameters.items():
-                self._client.log_param(run, key, value)
-            for key, metric in metrics.items():
-                self._client.log_metric(run, key, metric)
+            now = int(time.time() * 1000)
+            self._client.log_batch(
+                run,
+                metrics=[Metric(key, float(metric), now, 0) for key, metric in metrics.items()],
+                params=[Param(key, str(value)) for key, value in parameters.items()],
+            )
             self._client.set_terminated(run, "FINISHED")
             return run
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml import Pipeline
@@ -18,7 +17,8 @@ from pyspark.util import inheritable_thread_target
 from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import fit_baseline, with_baseline_score
-from tidemill.models.evaluate import build_metrics
+from tidemill.models.judge import judge, judge_fold
+from tidemill.models.metric_values import scalars
 from tidemill.models.pipelines import family_stages, preprocessing, unfitted, with_score
 from tidemill.models.specs import HIGHER_IS_BETTER, better
 from tidemill.models.training_set import GATE, TRAIN
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from tidemill.core.config import Train
     from tidemill.features.declarations import Feature
     from tidemill.models.baseline import Baseline
+    from tidemill.models.judge import Slice
     from tidemill.models.splits import Fold, Plan
     from tidemill.models.use_case import UseCase
+    from tidemill.stats.binary import Binary
+    from tidemill.stats.residuals import Regression
 
 BASELINE = "one feature"
 
@@ -67,12 +70,14 @@ class Fitted:
     Args:
         candidate: what was fitted.
         gate_value: the primary metric of the gate fit on the gate rows.
+        gate_metrics: all its metrics there.
         gate_scores: the gate fit's scores: entity, `event_timestamp`, `label`, `score`.
         model: the final fit.
     """
 
     candidate: Candidate
     gate_value: float
+    gate_metrics: Binary | Regression
     gate_scores: DataFrame
     model: PipelineModel
 
@@ -89,6 +94,7 @@ class Search:
         baseline_gate: its metric on the gate rows.
         gate_rows: labelled rows of the gate.
         gate_positive_rate: share of positive labels there, or None for regression.
+        train_metrics, slices: of the first finalist's gate fit, on the rows it was fitted on and by slices of the gate.
     """
 
     candidates: tuple[Candidate, ...]
@@ -98,6 +104,8 @@ class Search:
     baseline_gate: float
     gate_rows: int
     gate_positive_rate: float | None
+    train_metrics: Binary | Regression
+    slices: tuple[Slice, ...]
 
 
 def list_candidates(use_case: UseCase) -> tuple[Candidate, ...]:
@@ -141,16 +149,14 @@ def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say:
     finally:
         early.unpersist()
         late.unpersist()
-    gate_scores = [with_score(model, gate, use_case.task) for model in models[::2]]
-    found = _judge(
-        {c.name: scores for c, scores in zip(best, gate_scores, strict=True)}
-        | {BASELINE: with_baseline_score(gate, baseline)},
-        use_case,
-    )
+    scored = {c.name: with_score(m, gate, use_case.task) for c, m in zip(best, models[::2], strict=True)}
+    everyone = {**scored, BASELINE: with_baseline_score(gate, baseline)}
+    on_gate = judge(everyone, with_score(models[0], train, use_case.task), use_case)
+    found = {name: scalars(metrics) for name, metrics in on_gate.gate.items()}
     kept = (use_case.entity.key, AS_OF, "label", "score")
     finalists = tuple(
-        Fitted(c, found[c.name][use_case.metric], scores.select(*kept), final)
-        for c, scores, final in zip(best, gate_scores, models[1::2], strict=True)
+        Fitted(c, found[c.name][use_case.metric], on_gate.gate[c.name], scored[c.name].select(*kept), final)
+        for c, final in zip(best, models[1::2], strict=True)
     )
     return Search(
         judged,
@@ -160,6 +166,8 @@ def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say:
         found[BASELINE][use_case.metric],
         int(found[BASELINE]["rows"]),
         found[BASELINE].get("positive_rate"),
+        on_gate.train,
+        on_gate.slices,
     )
 
 
@@ -203,18 +211,11 @@ def _run_fold(
         models = _parallel(rows, settings.parallel_fits, fit, listed)
         frames = {c.name: with_score(m, unseen, use_case.task) for c, m in zip(listed, models, strict=True)}
         frames[BASELINE] = with_baseline_score(unseen, fit_baseline(seen, use_case))
-        found = _judge(frames, use_case)
+        found = judge_fold(frames, use_case)
     finally:
         seen.unpersist()
         unseen.unpersist()
     return {name: metrics[use_case.metric] for name, metrics in found.items()}
-
-
-def _judge(frames: dict[str, DataFrame], use_case: UseCase) -> dict[str, dict[str, Any]]:
-    """The metrics of several scorings of the same rows, in one pass."""
-    named = [frame.select(F.lit(name).alias("candidate"), "label", "score") for name, frame in frames.items()]
-    metrics = build_metrics(reduce(lambda a, b: a.unionByName(b), named), use_case.task, ["candidate"])
-    return {row["candidate"]: row.asDict() for row in metrics.toLocalIterator()}
 
 
 def _best_of_families(judged: Iterable[Candidate], metric: str) -> list[Candidate]:

@@ -40,6 +40,7 @@ class UseCase:
         baseline: the one feature whose value alone a model has to beat.
         splits: gate and folds.
         test_period: hindsight evaluates the grid times in `[T, T + test_period)`; zero means T alone.
+        slices: features of few values; a model's card has its metrics for each value that enough gate rows have.
         default_time: the as-of time of a run that names none: the `newest` grid time that all sources cover, or the
             `newest_matured` one, whose labels are known already.
         world: the generator of `demo` that makes its files, or None where they are delivered.
@@ -55,6 +56,7 @@ class UseCase:
     baseline: str
     splits: Splits = field(default_factory=Splits)
     test_period: timedelta = timedelta(0)
+    slices: tuple[str, ...] = ()
     default_time: str = "newest"
     world: str | None = None
     description: str = ""
@@ -71,12 +73,17 @@ class UseCase:
         for view in self.views:
             if view.entity != self.entity:
                 raise self._invalid(f"the view {view.name!r} speaks of another entity", "use views of one entity")
-        names = [f.name for f in self.features]
+        self._check_names([f.name for f in self.features])
+
+    def _check_names(self, names: list[str]) -> None:
         for name in names:
             if names.count(name) > 1:
                 raise self._invalid(f"two views have a feature {name!r}", "give one of them a name of its own")
         if self.baseline not in names:
             raise self._invalid(f"the baseline {self.baseline!r} is no feature", nearest(self.baseline, names))
+        for name in self.slices:
+            if name not in names:
+                raise self._invalid(f"the slice {name!r} is no feature", nearest(name, names))
 
     @property
     def metric(self) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidemill.stats.ranking import roc_auc
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -58,15 +60,6 @@ def alone(values: NDArray[Any], known: NDArray[np.bool_], label: Floats, *, bina
     value, target = values[known].astype(np.float64), label[known]
     r = correlation(value, target)
     return Alone(rows, r, 1.0 if r is not None and r > 1 - 1e-9 else _equal(value, target), None)
-
-
-def roc_auc(label: Floats, score: Floats) -> float:
-    """The Mann-Whitney statistic with ties counted half (Hanley and McNeil 1982); both classes must be there."""
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    positives = label.sum()
-    negatives = len(label) - positives
-    return float((ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def correlation(one: Floats, other: Floats) -> float | None:

@@ -1,0 +1,102 @@
+"""Scorings of the same rows, judged in one pass: on a fold by the primary metric, on the gate by all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from tidemill.models.card import THRESHOLD
+from tidemill.models.evaluate import build_metrics
+from tidemill.models.evaluate_groups import sums_by_group
+from tidemill.models.evaluate_sums import metrics_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyspark.sql import DataFrame
+
+    from tidemill.models.evaluate_sums import RowSums
+    from tidemill.models.use_case import UseCase
+    from tidemill.stats.binary import Binary
+    from tidemill.stats.residuals import Regression
+
+FLOOR = 100  # rows of a slice, below which its metrics would say more about chance than about the slice
+_TRAIN = "the rows it was fitted on"
+_WHERE = "scores of the gate fits"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The gate rows that have one value of a column.
+
+    Args:
+        column: a feature.
+        value: as text, or None for null.
+        rows: of the slice.
+        metrics: None below the floor of 100 rows.
+    """
+
+    column: str
+    value: str | None
+    rows: int
+    metrics: Binary | Regression | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate fits reached.
+
+    Args:
+        gate: of each scoring, on the gate rows.
+        train: of the best, on the rows that its gate fit has learned from.
+        slices: of the best, on the gate rows, by column and value.
+    """
+
+    gate: Mapping[str, Binary | Regression]
+    train: Binary | Regression
+    slices: tuple[Slice, ...]
+
+
+def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase) -> Judged:
+    """Judges scorings of the same rows.
+
+    Args:
+        gate: by name, the best first: the gate rows with `label` and `score`, and of the best the columns of slices.
+        train: the rows that the best was fitted on, with its `label` and `score`.
+        use_case: task and slices.
+
+    Raises:
+        TidemillError: E_LABEL_VALUE or E_SCORE_VALUE (data), E_NO_ROWS (no input).
+    """
+    best = next(iter(gate))
+    frames = [_named(frame, name, use_case.slices if name == best else ()) for name, frame in gate.items()]
+    rows = reduce(lambda a, b: a.unionByName(b), [*frames, _named(train, _TRAIN)])
+    found = sums_by_group(rows, use_case.task, ["name", "column", "value"], THRESHOLD)
+    slices = [_slice(column, value, sums) for (_, column, value), sums in found.items() if column is not None]
+    return Judged(
+        {name: metrics_of(found[name, None, None], THRESHOLD, _WHERE) for name in gate},
+        metrics_of(found[_TRAIN, None, None], THRESHOLD, _WHERE),
+        tuple(sorted(slices, key=lambda s: (use_case.slices.index(s.column), s.value is None, s.value or ""))),
+    )
+
+
+def judge_fold(frames: Mapping[str, DataFrame], use_case: UseCase) -> dict[str, dict[str, Any]]:
+    """The primary metric, and what goes with it, of several scorings of the same rows, in one pass."""
+    named = [frame.select(F.lit(name).alias("candidate"), "label", "score") for name, frame in frames.items()]
+    metrics = build_metrics(reduce(lambda a, b: a.unionByName(b), named), use_case.task, ["candidate"])
+    return {row["candidate"]: row.asDict() for row in metrics.toLocalIterator()}
+
+
+def _slice(column: str, value: str | None, sums: RowSums) -> Slice:
+    rows = sums.rows
+    return Slice(column, value, rows, metrics_of(sums, THRESHOLD, _WHERE) if rows >= FLOOR else None)
+
+
+def _named(frame: DataFrame, name: str, slices: Sequence[str] = ()) -> DataFrame:
+    """The rows under a name, once as they are and once for each slice that they belong to."""
+    whole = F.struct(F.lit(None).cast("string").alias("column"), F.lit(None).cast("string").alias("value"))
+    parts = [F.struct(F.lit(s).alias("column"), F.col(s).cast("string").alias("value")) for s in slices]
+    return frame.select(F.lit(name).alias("name"), "label", "score", F.inline(F.array(whole, *parts)))
