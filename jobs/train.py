@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 from tidemill.cli.auditing import audit, refuse_leaks
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.training import challenger, finish, gate_metrics, log_search
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
 from tidemill.core.time import format_time
@@ -22,9 +23,8 @@ from tidemill.features.tables import labels_table, view_table
 from tidemill.models.card import CARD, DECLARATION, THRESHOLD, build_card
 from tidemill.models.checks import check_labels
 from tidemill.models.evaluation import evaluate_table
-from tidemill.models.metric_values import scalars
 from tidemill.models.packaging import build_package
-from tidemill.models.registry import CHALLENGER, Registry
+from tidemill.models.registry import Registry
 from tidemill.models.search import search
 from tidemill.models.splits import plan_splits
 from tidemill.models.tables import gate_scores_table, training_sets_table
@@ -33,9 +33,6 @@ from tidemill.models.training_statistics import STATISTICS, column_statistics
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
-    from tidemill.models.packaging import Package
-    from tidemill.models.registry import Version
-    from tidemill.models.search import Search
 
 
 def run(context: Context) -> Result:
@@ -50,8 +47,8 @@ def run(context: Context) -> Result:
     version = registry.version_of(use_case.name, identity)
     if version is not None:
         for parent in registry.unfinished(version):  # something ended that training after it had registered
-            _finish(registry, parent, version, registry.document(version, CARD))
-        return Result(SKIPPED, model=_model(version), facts={"training_set_id": identity})
+            finish(registry, parent, version, registry.document(version, CARD))
+        return Result(SKIPPED, model=challenger(version), facts={"training_set_id": identity})
     refuse_leaks(context, audit(context)[0])
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
@@ -81,14 +78,14 @@ def run(context: Context) -> Result:
         with TemporaryDirectory(dir=registry.temporary) as folder:
             package = build_package(found.finalists[0].model, rows, use_case.task, Path(folder))
             context.progress.say("logging to MLflow")
-            run_id, uri = _log(registry, parent, identity, found, package, documents, use_case.metric)
+            run_id, uri = log_search(registry, parent, identity, found, package, documents, use_case.metric)
         failpoint("train.logged")
     finally:
         rows.unpersist()
     tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
     version = registry.register(use_case.name, uri, run_id, identity, tags)
     failpoint("train.registered")
-    _finish(registry, parent, version, card)
+    finish(registry, parent, version, card)
     facts = {
         "candidates": len(found.candidates),
         "families": len(found.finalists),
@@ -98,57 +95,7 @@ def run(context: Context) -> Result:
         "train_join": joined.said,
         "gate_evaluation": gate.path,
     }
-    return Result(OK, {"rows": found.gate_rows}, model=_model(version), metrics=_metrics(card), facts=facts)
-
-
-def _log(
-    registry: Registry,
-    parent: str,
-    identity: str,
-    found: Search,
-    package: Package,
-    documents: dict[str, Any],
-    metric: str,
-) -> tuple[str, str]:
-    """Every candidate as a run; those of the finalists hold all metrics of the gate rows, and the package or pipeline.
-
-    Returns:
-        The run of the best, and the URI of its model.
-    """
-    runs = {}
-    judged = {f.candidate.name: {f"gate_{n}": v for n, v in scalars(f.gate_metrics).items()} for f in found.finalists}
-    judged[found.finalists[0].candidate.name] |= {
-        f"train_{name}": value for name, value in scalars(found.train_metrics).items()
-    }
-    for c in found.candidates:
-        metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | {f"folds_{metric}": c.mean}
-        metrics |= judged.get(c.name, {})
-        runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
-    best, *others = found.finalists
-    for other in others:
-        registry.log_model(runs[other.candidate.name], other.model, documents)
-    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, documents)
-
-
-def _finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:
-    """The last steps of a training; its parent run ends last, so that a run still going means they are not done."""
-    registry.set_alias(version.name, CHALLENGER, version.version)
-    registry.finish(parent, {f"gate_{card['metric']}": card["gate_value"]})
-
-
-def _metrics(card: dict[str, Any]) -> dict[str, Any]:
-    baseline = card["baseline"]
-    found = {
-        "gate_rows": card["gate_rows"],
-        "gate_positive_rate": card["gate_positive_rate"],
-        f"gate_{card['metric']}": card["gate_value"],
-        f"baseline_{card['metric']}": baseline["gate_value"],
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _model(version: Version) -> dict[str, str]:
-    return {"name": version.name, "version": version.version, "alias": "challenger"}
+    return Result(OK, {"rows": found.gate_rows}, model=challenger(version), metrics=gate_metrics(card), facts=facts)
 
 
 if __name__ == "__main__":

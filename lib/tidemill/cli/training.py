@@ -1,0 +1,65 @@
+"""What a training leaves in the registry, and what its summary says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.models.metric_values import scalars
+from tidemill.models.registry import CHALLENGER
+
+if TYPE_CHECKING:
+    from tidemill.models.packaging import Package
+    from tidemill.models.registry import Registry, Version
+    from tidemill.models.search import Search
+
+
+def log_search(
+    registry: Registry,
+    parent: str,
+    identity: str,
+    found: Search,
+    package: Package,
+    documents: dict[str, Any],
+    metric: str,
+) -> tuple[str, str]:
+    """Every candidate as a run; those of the finalists hold all metrics of the gate rows, and the package or pipeline.
+
+    Returns:
+        The run of the best, and the URI of its model.
+    """
+    runs = {}
+    judged = {f.candidate.name: {f"gate_{n}": v for n, v in scalars(f.gate_metrics).items()} for f in found.finalists}
+    judged[found.finalists[0].candidate.name] |= {
+        f"train_{name}": value for name, value in scalars(found.train_metrics).items()
+    }
+    for c in found.candidates:
+        metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | {f"folds_{metric}": c.mean}
+        metrics |= judged.get(c.name, {})
+        runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
+    best, *others = found.finalists
+    for other in others:
+        registry.log_model(runs[other.candidate.name], other.model, documents)
+    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, documents)
+
+
+def finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:
+    """The last steps of a training; its parent run ends last, so that a run still going means they are not done."""
+    registry.set_alias(version.name, CHALLENGER, version.version)
+    registry.finish(parent, {f"gate_{card['metric']}": card["gate_value"]})
+
+
+def gate_metrics(card: dict[str, Any]) -> dict[str, Any]:
+    """What the summary says of the gate rows; what does not apply is left out."""
+    baseline = card["baseline"]
+    found = {
+        "gate_rows": card["gate_rows"],
+        "gate_positive_rate": card["gate_positive_rate"],
+        f"gate_{card['metric']}": card["gate_value"],
+        f"baseline_{card['metric']}": baseline["gate_value"],
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def challenger(version: Version) -> dict[str, str]:
+    """The version as the summary names it."""
+    return {"name": version.name, "version": version.version, "alias": CHALLENGER}
