@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from tidemill.data.files import why_no_plain_files
-from tidemill.data.read import open_table, version_of
+from tidemill.data.files import data_files, why_no_plain_files
 
 if TYPE_CHECKING:
+    from tidemill.data.files import DataFile
     from tidemill.data.tables import Lake, Table
 
 
@@ -50,20 +47,11 @@ def bucket_files(lake: Lake, table: Table, periods: frozenset[str] | None = None
     Raises:
         TidemillError: E_TABLE_DAMAGED (data) where the log cannot be read.
     """
-    version = version_of(lake, table)
-    if version is None:
-        return []
-    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
-    if periods is not None:
-        actions = actions.filter(pc.is_in(actions["partition.period"], pa.array(sorted(periods), pa.string())))
-    files: dict[int, list[tuple[str, int, int]]] = {}
-    base = lake.path(table)
-    for file in actions.select(["path", "partition.bucket", "size_bytes", "num_records"]).to_pylist():
-        entry = (str(base / file["path"]), int(file["size_bytes"]), int(file["num_records"]))
-        files.setdefault(int(file["partition.bucket"]), []).append(entry)
+    found: dict[int, list[DataFile]] = {}
+    for file in data_files(lake, table):
+        if periods is None or file.partition["period"] in periods:
+            found.setdefault(int(file.partition["bucket"]), []).append(file)
     return [
-        BucketFiles(
-            number, tuple(sorted(path for path, _, _ in found)), sum(s for _, s, _ in found), sum(n for *_, n in found)
-        )
-        for number, found in sorted(files.items())
+        BucketFiles(number, tuple(f.path for f in files), sum(f.size for f in files), sum(f.rows for f in files))
+        for number, files in sorted(found.items())
     ]

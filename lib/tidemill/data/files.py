@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -27,11 +27,13 @@ class DataFile:
         path: absolute.
         size: in bytes.
         rows: of it.
+        partition: the values of the table's partition columns.
     """
 
     path: str
     size: int
     rows: int
+    partition: Mapping[str, Any] = field(default_factory=dict)
 
 
 def why_no_plain_files(lake: Lake, table: Table) -> str | None:
@@ -41,13 +43,13 @@ def why_no_plain_files(lake: Lake, table: Table) -> str | None:
     return f"{table.label} has {', '.join(found)}" if found else None
 
 
-def data_files(lake: Lake, table: Table, only: Mapping[str, str]) -> list[DataFile]:
+def data_files(lake: Lake, table: Table, only: Mapping[str, str] | None = None) -> list[DataFile]:
     """The files of the last ledgered version, ordered by path.
 
     Args:
         lake: the tables.
         table: whose files.
-        only: of these values of partition columns; empty for all files.
+        only: of these values of partition columns; none for all files.
 
     Raises:
         TidemillError: E_TABLE_DAMAGED (data) where the log cannot be read.
@@ -57,12 +59,15 @@ def data_files(lake: Lake, table: Table, only: Mapping[str, str]) -> list[DataFi
         return []
     actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True)).to_pylist()
     base = lake.path(table)
-    # Paths stand in the log as parts of a URI.
-    return sorted(
-        (
-            DataFile(str(base / unquote(a["path"])), int(a["size_bytes"]), int(a["num_records"]))
-            for a in actions
-            if all(str(a[f"partition.{name}"]) == value for name, value in only.items())
-        ),
-        key=lambda file: file.path,
-    )
+    found = [
+        DataFile(
+            str(base / unquote(action["path"])),  # paths stand in the log as parts of a URI
+            int(action["size_bytes"]),
+            int(action["num_records"]),
+            {name: action[f"partition.{name}"] for name in table.partitions},
+        )
+        for action in actions
+    ]
+    wanted = (only or {}).items()
+    kept = [file for file in found if all(str(file.partition[name]) == value for name, value in wanted)]
+    return sorted(kept, key=lambda file: file.path)
