@@ -21,7 +21,7 @@ from tidemill.features.labels import build_labels, build_population
 from tidemill.features.pairs import AS_OF, with_validity
 from tidemill.features.tables import labels_table, view_table
 from tidemill.features.touched import touched_entities
-from tidemill.features.window_path import build_from_buckets, has_versions, window_path
+from tidemill.features.window_path import build_from_buckets, has_versions, why_scattered, window_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -188,10 +188,10 @@ def _touched(
     builder: Builder, view: FeatureView, stamp: datetime, upstream: tuple[str, ...], before: Built
 ) -> Touched | None:
     new, silver = set(upstream) - set(before.upstream), builder.silver[view.source.name]
-    # Joined views and corrections that move a row to another entity reach further than the new rows say.
-    reaches = len(view.sources) > 1 or silver.entity != view.entity.key
-    moves = has_versions(builder.lake, silver) and view.entity.key not in view.source.key
-    if not new or set(before.upstream) - set(upstream) or reaches or moves:
+    if not new or set(before.upstream) - set(upstream):
+        return None
+    # Joined views, and corrections that move a row to another entity, reach further than the new rows say.
+    if len(view.sources) > 1 or why_scattered(silver, view, versions=has_versions(builder.lake, silver)):
         return None
     return touched_entities(read(builder.spark(), builder.lake, silver), view.entity.key, new, stamp)
 

@@ -91,12 +91,23 @@ def build_from_buckets(
     return completed(map_files(session, items, work, plan.result_sql), view, times, {})
 
 
-def _why_not_this_table(lake: Lake, silver: Table, view: FeatureView, *, versions: bool) -> str | None:
-    if version_of(lake, silver) is None:
-        return f"{silver.label} holds nothing yet"
+def why_scattered(silver: Table, view: FeatureView, *, versions: bool) -> str | None:
+    """Why the rows of one of the view's entities may lie in several buckets, or None where they lie in one.
+
+    Args:
+        silver: the table of the view's source.
+        view: says the entity.
+        versions: whether any row has more than one.
+    """
     if silver.entity != view.entity.key:
         return f"{silver.label} has its buckets by {silver.entity}"
     if versions and view.entity.key not in view.source.key:
         # A correction may give a row to another entity: its versions then lie in different buckets.
         return f"{silver.label} has corrections, and its rows are known by {', '.join(view.source.key)} alone"
-    return why_not_by_files(lake, silver)
+    return None
+
+
+def _why_not_this_table(lake: Lake, silver: Table, view: FeatureView, *, versions: bool) -> str | None:
+    if version_of(lake, silver) is None:
+        return f"{silver.label} holds nothing yet"
+    return why_scattered(silver, view, versions=versions) or why_not_by_files(lake, silver)
