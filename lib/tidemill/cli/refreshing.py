@@ -68,6 +68,11 @@ class Refresher:
         """Feast's store, opened when gold has the rows that are registered in it."""
         return registered_store(self.context)
 
+    @cached_property
+    def place(self) -> dict[str, str]:
+        """What tells the rows of `ops.refreshes` about this use case and store from others."""
+        return online_place(self.context)
+
     def refresh(self) -> list[Refreshed]:
         """Brings every view to its newest tick, `delay` before now; returns what there was to do.
 
@@ -109,7 +114,7 @@ class Refresher:
 
     def _loaded(self, view: FeatureView) -> str | None:
         """The batch that was last loaded into this store."""
-        mine = {**online_place(self.context), "view": view.table_name}
+        mine = {**self.place, "view": view.table_name}
         entries = ledger.entries(self.context.root, REFRESHES.label)
         return next((e.inputs["gold"] for e in reversed(entries) if mine.items() <= e.inputs.items()), None)
 
@@ -126,8 +131,7 @@ class Refresher:
         return sum(load.written for load in feast_store.materialize(self.store, [view], stamp + view.delay))
 
     def _record(self, view: FeatureView, refreshed: Refreshed, batch: str) -> None:
-        context = self.context
-        place = online_place(context)
+        context, place = self.context, self.place
         inputs = {"as_of": format_time(refreshed.stamp + view.delay), "view": view.table_name, "gold": batch}
         row: dict[str, Any] = {
             "use_case": place["use_case"],

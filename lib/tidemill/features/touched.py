@@ -47,7 +47,7 @@ class Touched:
 
     def of(self, rows: DataFrame) -> DataFrame:
         """Those of the rows that belong to these entities."""
-        return rows.where(F.col(self.key).isin(list(self.entities)))
+        return rows.where(self.predicate)
 
 
 def touched_entities(silver: DataFrame, key: str, batches: Collection[str], before: datetime) -> Touched | None:
