@@ -81,7 +81,7 @@ def good_rows(
 ) -> WorkerRows:
     """The rows of files for bronze, without those that are rejected, still to be read and written by workers."""
     make = partial(_of_file, kind, contract, landed_columns(contract, files))
-    return WorkerRows(session, _items(files), make, _accepted, {"batch_id": batch_id})
+    return WorkerRows(session, _items(files), make, {"batch_id": batch_id}, _accepted)
 
 
 def _items(files: Sequence[Landed]) -> list[tuple[Landed, int]]:
@@ -90,9 +90,7 @@ def _items(files: Sequence[Landed]) -> list[tuple[Landed, int]]:
 
 def _accepted(batch: pa.RecordBatch) -> pa.RecordBatch:
     reasons = batch.column(REASONS)
-    if reasons.null_count < batch.num_rows:
-        batch = batch.filter(reasons.is_null())
-    return batch.drop_columns([REASONS, DETAIL, RAW])
+    return batch if reasons.null_count == batch.num_rows else batch.filter(reasons.is_null())
 
 
 def frame_schema(columns: Sequence[str]) -> str:

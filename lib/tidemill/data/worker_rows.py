@@ -10,6 +10,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,11 @@ _WRITTEN_ARROW = pa.schema(
 )
 
 
+def as_made(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """All rows."""
+    return batch
+
+
 @dataclass(frozen=True)
 class WorkerRows:
     """The rows of one batch, not yet made.
@@ -45,15 +51,15 @@ class WorkerRows:
         session: distributes the items.
         items: what rows are made from, each with its size in bytes.
         make: one item to batches of rows.
-        keep: the rows of such a batch that belong to the table, with its columns but for the partition's.
         partition: the values of the table's partition columns, the same for all rows.
+        keep: the rows of such a batch that belong to the table; columns that are none of the table's are left out.
     """
 
     session: SparkSession
     items: Sequence[tuple[Any, int]]
     make: Callable[[Any], Iterable[pa.RecordBatch]]
-    keep: Callable[[pa.RecordBatch], pa.RecordBatch]
     partition: Mapping[str, str]
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch] = as_made
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def _write_task(
     for item in items:
         for batch in make(item):
             made += batch.num_rows
-            held.append(keep(batch).cast(target.schema))
+            held.append(keep(batch).select(target.schema.names).cast(target.schema))
             if sum(part.num_rows for part in held) < _ROWS_OF_A_GROUP:
                 continue
             file = file or _File(target)
@@ -175,6 +181,11 @@ def _bounds(written: pq.FileMetaData, names: Iterable[str]) -> dict[str, dict[st
         bounds["nullCount"][name] = sum(group.null_count for group in groups)
         valued = [group for group in groups if group.has_min_max]
         if valued:
-            bounds["minValues"][name] = min(group.min for group in valued)
-            bounds["maxValues"][name] = max(group.max for group in valued)
+            bounds["minValues"][name] = _plain(min(group.min for group in valued))
+            bounds["maxValues"][name] = _plain(max(group.max for group in valued))
     return bounds
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: instants in UTC, to the microsecond."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
