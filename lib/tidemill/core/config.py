@@ -78,6 +78,21 @@ class Audit(_Section):
     accepted: tuple[str, ...]
 
 
+class Promote(_Section):
+    """The promotion gate: how the interval of a gain is made, and from where on a guardrail stops a challenger."""
+
+    approval: bool
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    draws: Annotated[int, Field(ge=2)]
+    seed: int
+    compared_rows: Positive
+    simpler: Share
+    calibration_error: Share
+    slice_rows: Positive
+    overfit: Share
+    sample_rows: Positive
+
+
 class Materialize(_Section):
     """The online store, and how it is compared with gold."""
 
@@ -113,6 +128,7 @@ class Config(_Section):
     stream: Stream
     audit: Audit
     train: Train
+    promote: Promote
     materialize: Materialize
     monitor: Monitor
     maintain: Maintain

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -21,7 +22,6 @@ from tidemill.models.registry_flavor import TO_TRAIN, PackageFlavor, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pyspark.ml import PipelineModel
 
@@ -187,6 +187,18 @@ class Registry:
         """Moves an alias; MLflow's page shows it at once."""
         with quiet():
             self._client.set_registered_model_alias(name, alias, number)
+
+    def drop_alias(self, name: str, alias: str) -> None:
+        """Takes an alias away, where there is one."""
+        if self.alias(name, alias) is not None:
+            with quiet():
+                self._client.delete_registered_model_alias(name, alias)
+
+    def fetch(self, version: Version, folder: Path) -> Path:
+        """Copies a version's packaged model below a folder; returns where it lies."""
+        with quiet():
+            uri = f"models:/{version.name}/{version.version}"
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
     def document(self, version: Version, name: str) -> Any:
         """A JSON document that was logged with a version."""

@@ -1,0 +1,49 @@
+"""The rows that a challenger and a champion are compared on: every score of a gate row beside its label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from tidemill.features.pairs import AS_OF
+from tidemill.models.baseline import with_baseline_score
+from tidemill.models.comparison import BASELINE, CHALLENGER, CHAMPION, ENTITY, LABEL
+from tidemill.models.pipelines import SCORE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from tidemill.models.baseline import Baseline
+    from tidemill.models.use_case import UseCase
+
+_PARTS = 1_000_000
+
+
+def build_gate_rows(
+    gate: DataFrame, kept: DataFrame, champion: DataFrame | None, baseline: Baseline, use_case: UseCase, share: float
+) -> DataFrame:
+    """Joins the scores of the same rows.
+
+    Grain: entity and as-of time of the gate. What `comparison` reads, with the declared slices as texts.
+
+    Args:
+        gate: the gate rows of the challenger's training set: features and `label`.
+        kept: the scores that its gate fit gave them.
+        champion: the same rows with the champion's `score`, or None where there is no champion.
+        baseline: of the challenger's training.
+        use_case: entity and slices.
+        share: of the entities, chosen by a hash.
+    """
+    key = use_case.entity.key
+    place = [key, AS_OF]
+    slices = [F.col(name).cast("string").alias(name) for name in use_case.slices]
+    chosen = F.pmod(F.xxhash64(F.col(key).cast("string")), F.lit(_PARTS)) < F.lit(share * _PARTS)
+    rows = with_baseline_score(gate.where(chosen), baseline)
+    rows = rows.select(*place, F.col("label").alias(LABEL), F.col(SCORE).alias(BASELINE), *slices)
+    rows = rows.join(kept.select(*place, F.col(SCORE).alias(CHALLENGER)), place, "left")
+    if champion is None:
+        rows = rows.withColumn(CHAMPION, F.lit(None).cast("double"))
+    else:
+        rows = rows.join(champion.select(*place, F.col(SCORE).alias(CHAMPION)), place, "left")
+    return rows.withColumn(ENTITY, F.col(key).cast("string")).drop(AS_OF)
