@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, roc_auc_score
-from tidemill.models.comparison import Asked, compare, compare_frame, from_text
+from tidemill.models.comparison import Asked, compare, from_text
+from tidemill.models.gate_rows import compare_frame
 from tidemill.models.paired import BOOTSTRAP, DELONG, Resampling, Scored, gain
 from tidemill.stats.consistency import error_by_chance
 from tidemill.stats.counted import count

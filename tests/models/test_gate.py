@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tidemill.cli.job import HOME
-from tidemill.core.config import Promote, load_config
+from tidemill.core.config import load_config
 from tidemill.models.comparison import Calibration, Comparison, SliceGain
 from tidemill.models.gate import decide
 from tidemill.models.guardrails import Evidence, Packaged, lost_share
 from tidemill.models.paired import Gain
+
+if TYPE_CHECKING:
+    from tidemill.core.gate_config import Promote
 
 LIMITS = load_config(HOME / "conf", "local").promote
 RAILS = ["calibration", "brier", "slices", "overfit", "leakage", "package"]

@@ -16,8 +16,8 @@ from tidemill.features.audit import failed
 from tidemill.models.baseline import Baseline
 from tidemill.models.card import CARD
 from tidemill.models.champion import champion_scores
-from tidemill.models.comparison import Asked, Comparison, compare_frame
-from tidemill.models.gate_rows import build_gate_rows
+from tidemill.models.comparison import Asked, Comparison
+from tidemill.models.gate_rows import build_gate_rows, compare_frame
 from tidemill.models.guardrails import Evidence
 from tidemill.models.onnx_graph import numbers_of
 from tidemill.models.onnx_scoring import GRAPH

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.gate_config import Promote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,21 +77,6 @@ class Audit(_Section):
     alone: Share
     apart: Share
     accepted: tuple[str, ...]
-
-
-class Promote(_Section):
-    """The promotion gate: how the interval of a gain is made, and from where on a guardrail stops a challenger."""
-
-    approval: bool
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    draws: Annotated[int, Field(ge=2)]
-    seed: int
-    compared_rows: Positive
-    simpler: Share
-    calibration_error: Share
-    slice_rows: Positive
-    overfit: Share
-    sample_rows: Positive
 
 
 class Materialize(_Section):

@@ -1,12 +1,9 @@
-"""The gate rows judged side by side: challenger, champion and baseline, as a whole and by slices, in one worker.
-
-A paired interval needs the scores of a row beside each other, and all rows at once; what comes back is one text.
-"""
+"""Rows judged side by side: challenger, champion and baseline, as a whole and by slices. No Spark."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +15,11 @@ from tidemill.stats.counted import count
 from tidemill.stats.probabilities import probabilities, probability_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from pyspark.sql import DataFrame
+    from collections.abc import Sequence
 
 ENTITY, LABEL = "entity__", "label__"  # so named that no slice, which is a feature, can have the name
 CHALLENGER, CHAMPION, BASELINE = "challenger__", "champion__", "baseline__"
-_OWN = (ENTITY, LABEL, CHALLENGER, CHAMPION, BASELINE)
+COLUMNS = (ENTITY, LABEL, CHALLENGER, CHAMPION, BASELINE)
 
 
 @dataclass(frozen=True)
@@ -111,17 +106,6 @@ def compare(rows: pa.Table, asked: Asked) -> Comparison:
         _calibration(label, one, asked.how) if binary else None,
         _slices(rows, against, asked),
     )
-
-
-def compare_frame(rows: DataFrame, asked: Asked) -> Comparison:
-    """The same of a frame, in one worker; the driver sees the figures only."""
-
-    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = compare(pa.Table.from_batches(list(batches)), asked)
-        yield pa.record_batch([pa.array([json.dumps(asdict(found))])], ["found"])
-
-    ordered = rows.select(*_OWN, *asked.slices).repartition(1).sortWithinPartitions(*_OWN)
-    return from_text(next(ordered.mapInArrow(work, "found string").toLocalIterator())["found"])
 
 
 def from_text(text: str) -> Comparison:

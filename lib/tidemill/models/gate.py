@@ -11,7 +11,7 @@ from tidemill.models.promotion import KEEP, PROMOTE, WAIT
 from tidemill.models.specs import better
 
 if TYPE_CHECKING:
-    from tidemill.core.config import Promote
+    from tidemill.core.gate_config import Promote
     from tidemill.models.guardrails import Evidence
 
 BASELINE, CHAMPION = "baseline", "champion"

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import with_baseline_score
-from tidemill.models.comparison import BASELINE, CHALLENGER, CHAMPION, ENTITY, LABEL
+from tidemill.models.comparison import (
+    BASELINE,
+    CHALLENGER,
+    CHAMPION,
+    COLUMNS,
+    ENTITY,
+    LABEL,
+    Asked,
+    Comparison,
+    compare,
+    from_text,
+)
 from tidemill.models.pipelines import SCORE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pyspark.sql import DataFrame
 
     from tidemill.models.baseline import Baseline
@@ -47,3 +63,18 @@ def build_gate_rows(
     else:
         rows = rows.join(champion.select(*place, F.col(SCORE).alias(CHAMPION)), place, "left")
     return rows.withColumn(ENTITY, F.col(key).cast("string")).drop(AS_OF)
+
+
+def compare_frame(rows: DataFrame, asked: Asked) -> Comparison:
+    """Compares the rows of such a frame.
+
+    A paired interval needs the scores of a row beside each other, and all rows at once: one worker has them, and what
+    comes back are the figures.
+    """
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        found = compare(pa.Table.from_batches(list(batches)), asked)
+        yield pa.record_batch([pa.array([json.dumps(asdict(found))])], ["found"])
+
+    ordered = rows.select(*COLUMNS, *asked.slices).repartition(1).sortWithinPartitions(*COLUMNS)
+    return from_text(next(ordered.mapInArrow(work, "found string").toLocalIterator())["found"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidemill.models.specs import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
-    from tidemill.core.config import Promote
+    from tidemill.core.gate_config import Promote
     from tidemill.models.comparison import Comparison, SliceGain
 
 _CHANCE = {"roc_auc": 0.5}  # what a model that knows nothing reaches; 0 for the other metrics of which more is better
