@@ -45,6 +45,7 @@ FOUND = Gathered(
             None,
             (),
         ),
+        0.0,
         (),
         Packaged(400, 0.0, 1e-9),
         10,
@@ -273,7 +274,8 @@ def test_the_commands_tell_the_story(
 
     def call(*command: str) -> list[dict[str, Any]]:
         app([*command, *root], standalone_mode=False)
-        return json.loads(capsys.readouterr().out)["rows"]
+        rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["rows"]
+        return rows
 
     shop.decide("1", 1)
     shop.decide("2", 11, WAIT)

@@ -23,8 +23,8 @@ RAILS = ["calibration", "brier", "slices", "overfit", "leakage", "package"]
 def gain(one: float, other: float, half: float | None, rows: int = 2_000, sign: int = 1) -> Gain:
     """A gain with an interval of that half width."""
     value = sign * (one - other)
-    ends = (None, None) if half is None else (value - half, value + half)
-    return Gain(rows, one, other, value, *ends, "delong")
+    low, high = (None, None) if half is None else (value - half, value + half)
+    return Gain(rows, one, other, value, low, high, "delong")
 
 
 GOOD = Evidence(
@@ -42,6 +42,7 @@ GOOD = Evidence(
             SliceGain("plan", None, gain(0.70, 0.72, 0.06, 300)),  # worse, as chance may have it
         ),
     ),
+    moved=0.0,
     leaks=(),
     packaged=Packaged(500, 3e-16, 1e-9),
     numbers=900,
@@ -148,6 +149,7 @@ def test_a_mis_calibrated_challenger_is_refused() -> None:
         ),
     )
     assert decide(changed(calibration=Calibration(0.17, 0.19)), LIMITS).decision == "promote"  # so few rows
+    assert decide(replace(changed(calibration=Calibration(0.17, 0.02)), moved=0.08), LIMITS).decision == "promote"
     assert refused(changed(brier=gain(0.160, 0.150, 0.004, sign=-1))) == (
         "brier",
         "it is worse calibrated: Brier score 0.1600 against the champion's 0.1500, more than chance",

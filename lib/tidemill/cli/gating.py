@@ -27,6 +27,8 @@ from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import GATE
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
@@ -68,6 +70,7 @@ def gather(context: Context, registry: Registry, challenger: Version, champion: 
         card["baseline"]["gate_value"],
         card["train_value"],
         compared,
+        abs(card["gate_positive_rate"] - card["baseline"]["constant"]) if use_case.task == "binary" else 0.0,
         _leaks(context, card),
         packaged,
         numbers,
@@ -85,7 +88,7 @@ def _compare(
     if champion is not None:
         context.progress.say("scoring the gate with the champion")
         own = registry.document(champion, CARD)
-        represented = parse_time(own["trained_until"]) > decode_times([Run(**run) for run in card["times"]["gate"]])[0]
+        represented = _has_seen(own, _times(card, "gate")[0])
         model = None if represented else registry.load(champion)
         scores = champion_scores(rows, use_case, own, model, context.config.train)
     kept = read(context.spark, context.lake, gate_scores_table(use_case))
@@ -96,6 +99,15 @@ def _compare(
     how = Resampling(limits.confidence, limits.draws, limits.seed)
     asked = Asked(use_case.metric, use_case.task, use_case.slices, limits.slice_rows, how)
     return compare_frame(side_by_side, asked), represented
+
+
+def _has_seen(card: dict[str, Any], gate: datetime) -> bool:
+    """Whether a model learned at the gate's first time or later, or from labels that were not known by then."""
+    return _times(card, "final")[-1] >= gate or parse_time(card["trained_until"]) > gate
+
+
+def _times(card: dict[str, Any], fit: str) -> list[datetime]:
+    return list(decode_times([Run(**run) for run in card["times"][fit]]))
 
 
 def _leaks(context: Context, card: dict[str, Any]) -> tuple[str, ...] | None:

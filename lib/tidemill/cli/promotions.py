@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import Annotated, Any
@@ -16,8 +16,14 @@ from tidemill.cli.shown import ROOT, Json, Root, known_root, show_rows
 from tidemill.data.tables import Lake
 from tidemill.models.registry import Registry
 
+
+def _user() -> str:
+    """Who runs the command: a container may know a number only."""
+    return os.environ.get("LOGNAME") or os.environ.get("USER") or f"user {os.getuid()}"
+
+
 Because = Annotated[str, typer.Option(help="Why; it is kept in the ledger.")]
-By = Annotated[str, typer.Option(default_factory=getpass.getuser, help="Who decides (default: who runs the command).")]
+By = Annotated[str, typer.Option(default_factory=_user, help="Who decides (default: who runs the command).")]
 _LEASE_SECONDS = 10.0
 _COLUMNS = ("decided_at", "as_of", "decision", "version", "champion_before", "by", "reasons")
 
