@@ -1,9 +1,11 @@
 """The ledger of promotions: who was champion when, and what a rollback goes back to."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tidemill.core.errors import TidemillError
 from tidemill.models.promotion import champion_at, crown, decided_about, lineage, outdated, same, were_champion
 from tidemill.models.specs import GradientBoosting, ModelSpec
@@ -56,6 +58,37 @@ def test_a_rollback_holds_from_the_time_on_at_which_the_champion_had_become_one(
     assert (champion_at(forth, "churn", day(20)), lineage(forth, "churn")) == ("3", ["1", "3"])
     newer = [*forth, row("4", 25, 26)]
     assert [champion_at(newer, "churn", day(n)) for n in (20, 24, 25)] == ["3", "3", "4"]
+
+
+@given(st.lists(st.integers(0, 5), max_size=12))
+def test_every_rollback_goes_where_the_version_had_come_from(choices: list[int]) -> None:
+    # The naive twin: each version remembers whom it followed. 0 rolls back by one, other numbers to a former champion.
+    ledger: list[dict[str, Any]] = []
+    followed: dict[str, str | None] = {}
+    champion: str | None = None
+    for minute, choice in enumerate(choices, start=1):
+        former = followed[champion] if champion is not None else None
+        known = sorted(set(followed) - {champion})  # type: ignore[arg-type]
+        if choice == 0 and former is not None:
+            target, decision = former, "rollback"
+        elif 0 < choice <= len(known):
+            target, decision = known[choice - 1], "rollback"
+        else:
+            target, decision = str(len(followed) + 1), "promote"
+        if decision == "promote" or target not in before(champion, followed):
+            followed[target] = champion
+        champion = target
+        ledger.append(row(target, 5, 6, decision=decision, decided_at=day(1) + timedelta(minutes=minute)))
+        assert champion_at(ledger, "churn", day(5)) == champion
+        assert lineage(ledger, "churn")[::-1] == [champion, *before(champion, followed)]
+
+
+def before(version: str | None, followed: dict[str, str | None]) -> list[str]:
+    """Whom a version followed, and whom that one."""
+    found: list[str] = []
+    while version is not None and (version := followed[version]) is not None:
+        found.append(version)
+    return found
 
 
 def test_what_waits_is_outdated_once_there_is_another_champion() -> None:
