@@ -7,27 +7,28 @@ import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pytest
 from mlflow.models import Model
 from onnx import TensorProto
 from tidemill.core.quiet import quiet
 from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph, numbers_of
-from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
-from tidemill.models.package_check import GRAPH_FOLDER, compare_elsewhere
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE
+from tidemill.models.package_check import check_package
 from tidemill.models.packaging import Package
-from tidemill.models.registry_flavor import PackageFlavor
+from tidemill.models.registry_flavor import GRAPH_FOLDER, PackageFlavor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCORED = pa.table(
-    {
-        "visits": pa.array([1.0, None, -2.5, 0.0]),
-        "plan": ["basic", "basic", "team", None],
-        "score": [3.0, float("nan"), 2.5, 20.0],
-    }
-)
+SAMPLE_ROWS = {
+    "rows": [
+        {"visits": 1.0, "plan": "basic"},
+        {"visits": 2, "plan": "other"},
+        {"visits": -2.5, "plan": "team"},
+        {"visits": 0.0, "plan": None},
+    ],
+    "scores": [3.0, 26.0, 2.5, 20.0],
+}
 
 
 def make_graph() -> bytes:
@@ -52,9 +53,11 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "inputs": [{"name": name, "type": kind} for name, kind in inputs.items()],
         "null_text": "<null>",
         "width": 1,
+        "tolerance": 1e-9,
         "sha256": sha256(make_graph()).hexdigest(),
     }
     (graph / DESCRIPTION).write_text(json.dumps(description), "utf-8")
+    (graph / SAMPLE).write_text(json.dumps(SAMPLE_ROWS), "utf-8")
     package = Package(folder / "sparkml", graph, inputs, {"visits": 1.0, "plan": "basic"})
     with quiet():
         PackageFlavor.save_model(str(folder / "model"), Model(), package)
@@ -66,7 +69,7 @@ def copied(packaged: Path, tmp_path: Path) -> Path:
 
 
 def test_a_model_that_scores_as_spark_did(packaged: Path, tmp_path: Path) -> None:
-    found = compare_elsewhere(copied(packaged, tmp_path), SCORED, 1e-9)
+    found = check_package(copied(packaged, tmp_path))
     assert (found.rows, found.difference, found.tolerance, found.error) == (4, 0.0, 1e-9, None)
 
 
@@ -74,10 +77,21 @@ def test_a_model_that_does_not_load(packaged: Path, tmp_path: Path) -> None:
     model = copied(packaged, tmp_path)
     graph = model / GRAPH_FOLDER / GRAPH
     graph.write_bytes(graph.read_bytes() + b"\0")
-    found = compare_elsewhere(model, SCORED, 1e-9)
+    found = check_package(model)
     assert found.difference is None
     assert found.error is not None
     assert "the graph is not the one that its description belongs to" in found.error
+
+
+def test_a_model_without_a_sample(packaged: Path, tmp_path: Path) -> None:
+    model = copied(packaged, tmp_path)
+    (model / GRAPH_FOLDER / SAMPLE).write_text(json.dumps({"rows": [], "scores": []}), "utf-8")
+    assert check_package(model).error == "its sample holds no row, or not a score for each"
+    (model / GRAPH_FOLDER / SAMPLE).unlink()
+    found = check_package(model)
+    assert found.difference is None
+    assert found.error is not None
+    assert "lacks a description or a sample" in found.error
 
 
 def test_the_numbers_of_a_graph() -> None:

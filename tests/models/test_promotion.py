@@ -68,7 +68,7 @@ def test_every_rollback_goes_where_the_version_had_come_from(choices: list[int])
     champion: str | None = None
     for minute, choice in enumerate(choices, start=1):
         former = followed[champion] if champion is not None else None
-        known = sorted(set(followed) - {champion})  # type: ignore[arg-type]
+        known = sorted(set(followed) - {champion})
         if choice == 0 and former is not None:
             target, decision = former, "rollback"
         elif 0 < choice <= len(known):

@@ -21,8 +21,9 @@ from tidemill.models.gate_rows import build_gate_rows, compare_frame
 from tidemill.models.guardrails import Evidence
 from tidemill.models.onnx_graph import numbers_of
 from tidemill.models.onnx_scoring import GRAPH
-from tidemill.models.package_check import GRAPH_FOLDER, check_package
+from tidemill.models.package_check import check_package
 from tidemill.models.paired import Resampling
+from tidemill.models.registry_flavor import GRAPH_FOLDER
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import GATE
 
@@ -52,18 +53,18 @@ class Gathered:
 
 def gather(context: Context, registry: Registry, challenger: Version, champion: Version | None) -> Gathered:
     """All that is known about a challenger, beside the champion where there is one."""
-    use_case, limits = context.use_case, context.config.promote
+    use_case = context.use_case
     card = registry.document(challenger, CARD)
     rows = read(context.spark, context.lake, training_sets_table(use_case))
     rows = rows.where(F.col("training_set_id") == card["training_set_id"])
     compared, represented = _compare(context, registry, champion, card, rows)
     context.progress.say("the packaged model in a process of its own")
     with TemporaryDirectory(dir=registry.temporary) as folder:
-        model = registry.fetch(challenger, Path(folder) / "challenger")
-        gate = rows.where(F.col("part") == GATE)
-        packaged = check_package(model, registry.load(challenger), gate, use_case.task, limits.sample_rows)
-        numbers = _numbers(model)
-        rival = None if champion is None else _numbers(registry.fetch(champion, Path(folder) / "champion"))
+        model = registry.fetch(challenger, "", _made(Path(folder) / "challenger"))
+        packaged, numbers = check_package(model), _numbers(model / GRAPH_FOLDER)
+        rival = None
+        if champion is not None:
+            rival = _numbers(registry.fetch(champion, GRAPH_FOLDER, _made(Path(folder) / "champion")))
     evidence = Evidence(
         use_case.metric,
         card["gate_value"],
@@ -115,5 +116,10 @@ def _leaks(context: Context, card: dict[str, Any]) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(f.feature for f in failed(found))) if found else None
 
 
-def _numbers(model: Path) -> int:
-    return numbers_of((model / GRAPH_FOLDER / GRAPH).read_bytes())
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _numbers(graph: Path) -> int:
+    return numbers_of((graph / GRAPH).read_bytes())

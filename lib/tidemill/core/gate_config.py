@@ -24,4 +24,3 @@ class Promote(BaseModel):
     calibration_error: Share
     slice_rows: Positive
     overfit: Share
-    sample_rows: Positive

@@ -23,7 +23,7 @@ from tidemill.models.comparison import (
     compare,
     from_text,
 )
-from tidemill.models.pipelines import SCORE
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Whether a registered model can be used elsewhere: loaded by a clean process without Java, it scores as Spark does."""
+"""Whether a registered model can be used elsewhere: a clean process without Java loads it and scores as Spark did."""
 
 from __future__ import annotations
 
@@ -10,58 +10,51 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import functions as F
 
 from tidemill.models.guardrails import Packaged
-from tidemill.models.onnx_proof import differences
-from tidemill.models.onnx_scoring import DESCRIPTION
-from tidemill.models.pipelines import SCORE, with_score
+from tidemill.models.onnx_scoring import DESCRIPTION, SAMPLE
+from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
-    from pyspark.ml import PipelineModel
-    from pyspark.sql import DataFrame
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 PROGRAM = Path(__file__).with_name("registry_elsewhere.py")
-GRAPH_FOLDER = Path("data", "graph")
 _SECONDS = 900  # a machine that is busy with something else decides nothing
 _SAID = 300
+_TYPES = {"double": pa.float64(), "string": pa.string()}
 
 
-def check_package(model: Path, pipeline: PipelineModel, rows: DataFrame, task: str, limit: int) -> Packaged:
-    """Scores a sample with the packaged model in a clean process, and compares with the pipeline of the same version.
+def check_package(model: Path) -> Packaged:
+    """Scores the sample of a packaged model in a clean process, and compares with the scores that Spark gave it.
+
+    The sample lies in the package: rows of the training set and adversarial ones, scored by Spark before the version
+    was registered.
 
     Args:
-        model: the version's folder, fetched from the registry.
-        pipeline: the version, loaded by Spark.
-        rows: features; of them a sample is taken by a hash.
-        task: `binary` or `regression`.
-        limit: rows of the sample.
+        model: the version's folder, fetched from the registry; files are made beside it.
     """
+    graph = model / GRAPH_FOLDER
     try:
-        described = json.loads((model / GRAPH_FOLDER / DESCRIPTION).read_text("utf-8"))
-        inputs = {item["name"]: item["type"] for item in described["inputs"]}
-        tolerance = float(described["tolerance"])
+        described = json.loads((graph / DESCRIPTION).read_text("utf-8"))
+        sample = json.loads((graph / SAMPLE).read_text("utf-8"))
+        tolerance, expected = float(described["tolerance"]), np.array(sample["scores"], np.float64)
+        kinds = {item["name"]: _TYPES[item["type"]] for item in described["inputs"]}
+        rows = pa.table({name: pa.array([row[name] for row in sample["rows"]], kind) for name, kind in kinds.items()})
     except (OSError, ValueError, KeyError) as error:
-        return Packaged(0, None, 0.0, f"its graph is not described: {error}"[:_SAID])
-    sample = rows.orderBy(F.xxhash64(*sorted(inputs))).limit(limit)
-    columns = [F.col(name).cast(kind).alias(name) for name, kind in inputs.items()]
-    scored = with_score(pipeline, sample, task).select(*columns, SCORE).toArrow()
-    return compare_elsewhere(model, scored, tolerance)
+        return _unusable(0.0, f"its graph lacks a description or a sample ({error})")
+    if not len(expected) or len(expected) != rows.num_rows:
+        return _unusable(tolerance, "its sample holds no row, or not a score for each")
+    return _compare(model, rows, expected, tolerance)
 
 
-def compare_elsewhere(model: Path, scored: pa.Table, tolerance: float) -> Packaged:
-    """The same for rows that Spark has scored.
-
-    Args:
-        model: the folder of a packaged model; files are made beside it.
-        scored: its inputs, doubles and strings, and `score`.
-        tolerance: by how much a score may differ: absolutely, or relatively where it is larger than 1.
-    """
-    rows, scores = model.parent / "rows.arrow", model.parent / "scores.arrow"
-    inputs = scored.drop_columns([SCORE])
-    with pa.ipc.new_file(rows, inputs.schema) as file:
-        file.write_table(inputs)
-    command = [sys.executable, "-I", "-X", "utf8", str(PROGRAM), str(model), str(rows), str(scores)]
+def _compare(model: Path, rows: pa.Table, expected: Floats, tolerance: float) -> Packaged:
+    given, scores = model.parent / "rows.arrow", model.parent / "scores.arrow"
+    with pa.ipc.new_file(given, rows.schema) as file:
+        file.write_table(rows)
+    command = [sys.executable, "-I", "-X", "utf8", str(PROGRAM), str(model), str(given), str(scores)]
     try:
         done = subprocess.run(  # noqa: S603 - this very Python, and a program of this project
             command,
@@ -73,18 +66,21 @@ def compare_elsewhere(model: Path, scored: pa.Table, tolerance: float) -> Packag
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Packaged(0, None, tolerance, f"it gave no scores within {_SECONDS} seconds")
+        return _unusable(tolerance, f"it gave no scores within {_SECONDS} seconds")
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"])[-1]
-        return Packaged(0, None, tolerance, said[:_SAID])
+        return _unusable(tolerance, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
     with pa.ipc.open_file(scores) as file:
         found = file.read_all().column(SCORE).to_numpy()
-    if len(found) != scored.num_rows:
-        return Packaged(0, None, tolerance, f"it gave {len(found)} scores for {scored.num_rows} rows")
-    gaps = differences(scored.column(SCORE).to_numpy(), found)
+    if len(found) != len(expected):
+        return _unusable(tolerance, f"it gave {len(found)} scores for {len(expected)} rows")
+    gaps = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
     if not np.isfinite(gaps).all():
-        return Packaged(len(gaps), None, tolerance, "a score is missing or infinite where Spark's is not")
-    return Packaged(len(gaps), float(gaps.max(initial=0.0)), tolerance)
+        return _unusable(tolerance, "it gives a row no score, or an infinite one")
+    return Packaged(len(gaps), float(gaps.max()), tolerance)
+
+
+def _unusable(tolerance: float, why: str) -> Packaged:
+    return Packaged(0, None, tolerance, why[:_SAID])
 
 
 def _clean(home: Path) -> dict[str, str]:

@@ -183,6 +183,11 @@ class Registry:
             except MlflowException:
                 return None  # neither the model nor the alias need exist
 
+    def names(self) -> list[str]:
+        """The use cases that have a registered model."""
+        with quiet():
+            return sorted(str(model.name) for model in self._client.search_registered_models())
+
     def set_alias(self, name: str, alias: str, number: str) -> None:
         """Moves an alias; MLflow's page shows it at once."""
         with quiet():
@@ -194,16 +199,19 @@ class Registry:
             with quiet():
                 self._client.delete_registered_model_alias(name, alias)
 
-    def fetch(self, version: Version, folder: Path) -> Path:
-        """Copies a version's packaged model below a folder; returns where it lies."""
-        with quiet():
-            uri = f"models:/{version.name}/{version.version}"
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-
     def document(self, version: Version, name: str) -> Any:
         """A JSON document that was logged with a version."""
         with quiet():
             return mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{name}")
+
+    def fetch(self, version: Version, part: str, folder: Path) -> Path:
+        """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there.
+
+        An empty part is all of it.
+        """
+        uri = f"models:/{version.name}/{version.version}/{part}".rstrip("/")
+        with quiet():
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
     def load(self, version: Version) -> PipelineModel:
         """The fitted pipeline of a version."""
