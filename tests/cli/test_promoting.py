@@ -11,15 +11,8 @@ import pytest
 from tidemill.cli import promotions
 from tidemill.cli.console import app
 from tidemill.cli.gating import Gathered
-from tidemill.cli.promoting import (
-    approve,
-    decision_row,
-    follow,
-    open_promotions,
-    read_promotions,
-    record_decision,
-    roll_back,
-)
+from tidemill.cli.overruling import approve, roll_back
+from tidemill.cli.promoting import decision_row, follow, open_promotions, read_promotions, record_decision
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.data.tables import Lake

@@ -17,17 +17,10 @@ from tidemill.data.commit import commit, derived_batch, settle
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.models.promotion import (
-    APPROVE,
     KEEP,
-    ROLLBACK,
-    WAIT,
     champion_at,
     crown,
-    decided_about,
-    lineage,
-    outdated,
     same,
-    were_champion,
 )
 from tidemill.models.registry import CHAMPION, PREVIOUS
 from tidemill.models.tables import PROMOTIONS
@@ -73,7 +66,7 @@ def record_decision(lake: Lake, registry: Registry, row: Row, seen: Row | None, 
     with _deciding(lake, name):
         rows = open_promotions(lake)
         if not same(crown(rows, name, row["as_of"]), seen):
-            raise _moved(name, row["challenger_version"])
+            raise moved(name, row["challenger_version"])
         last = max((p["decided_at"] for p in rows if p["use_case"] == name), default=None)
         if last is not None:
             row = {**row, "decided_at": max(row["decided_at"], last + timedelta(microseconds=1))}
@@ -124,100 +117,6 @@ def decision_row(
     }
 
 
-def approve(
-    lake: Lake, registry: Registry, use_case: str, version: str, *, by: str, because: str, now: datetime
-) -> Row:
-    """Makes a challenger that waits for approval the champion.
-
-    Raises:
-        TidemillError: E_NO_DECISION (usage) where it does not wait, E_CHAMPION_MOVED (try again) where the champion
-            that it was compared with is champion no more.
-    """
-    rows = open_promotions(lake)
-    waiting = decided_about(rows, use_case, version)
-    if waiting is None or waiting["decision"] != WAIT:
-        state = "nothing was decided about it" if waiting is None else f"it was decided: {waiting['decision']}"
-        raise TidemillError(
-            "E_NO_DECISION",
-            f"version {version} of {use_case} does not wait for approval: {state}",
-            where=f"ops.promotions in {lake.root}",
-            next_step=f"tidemill promotions {use_case} shows what waits",
-            exit_code=Exit.USAGE,
-        )
-    champion = crown(rows, use_case)
-    if outdated(waiting, champion):
-        raise _moved(use_case, version)
-    row = {
-        **waiting,
-        "decision": APPROVE,
-        "decided_at": now,
-        "decided_by": by,
-        "because": because,
-        "reasons": [f"approved by {by}: {because}"],
-    }
-    return record_decision(
-        lake, registry, row, champion, {"challenger": version, "approves": waiting["champion_version"]}
-    )
-
-
-def roll_back(
-    lake: Lake, registry: Registry, use_case: str, to: str | None, *, by: str, because: str, now: datetime
-) -> Row:
-    """Makes a former version champion again, from the as-of time on at which the present one became champion.
-
-    Args:
-        lake: the tables.
-        registry: of the aliases.
-        use_case: whose champion.
-        to: the version; None is the one before.
-        by: who says so.
-        because: why.
-        now: when.
-
-    Raises:
-        TidemillError: E_NO_FORMER (no input) where there is none, E_NO_VERSION (usage) where the version was never
-            champion or is champion now.
-    """
-    rows = open_promotions(lake)
-    champion, line = crown(rows, use_case), lineage(rows, use_case)
-    if champion is None or (to is None and len(line) < 2):
-        raise TidemillError(
-            "E_NO_FORMER",
-            f"{use_case} has no champion"
-            if champion is None
-            else f"{use_case} has no champion before version {line[-1]}",
-            where=f"ops.promotions in {lake.root}",
-            next_step=f"tidemill promotions {use_case} shows every decision",
-            exit_code=Exit.NO_INPUT,
-        )
-    version, present = to or line[-2], str(champion["challenger_version"])
-    known = were_champion(rows, use_case) - {present}
-    if version not in known:
-        why = "is champion now" if version == present else "was never champion"
-        raise TidemillError(
-            "E_NO_VERSION",
-            f"version {version} of {use_case} {why}",
-            where=f"--to {version}",
-            next_step=f"choose one of {', '.join(sorted(known, key=int)) or 'none: there was no other champion'}",
-            exit_code=Exit.USAGE,
-        )
-    before = line[: line.index(version)] if version in line else line
-    row = {
-        "use_case": use_case,
-        "as_of": champion["as_of"],
-        "decision": ROLLBACK,
-        "challenger_version": version,
-        "champion_version": present,
-        "previous_version": before[-1] if before else None,
-        "metric": champion["metric"],
-        "reasons": [f"{by} took back version {present}: {because}"],
-        "decided_at": now,
-        "decided_by": by,
-        "because": because,
-    }
-    return record_decision(lake, registry, row, champion, {"takes_back": present, "decision": len(rows)})
-
-
 def _follow(lake: Lake, registry: Registry, use_case: str) -> None:
     """The champion of the newest as-of time of all, and the one to which a rollback would go."""
     newest = crown(read_promotions(lake), use_case)
@@ -236,7 +135,8 @@ def _deciding(lake: Lake, use_case: str) -> Iterator[None]:
         yield
 
 
-def _moved(use_case: str, version: str) -> TidemillError:
+def moved(use_case: str, version: str) -> TidemillError:
+    """The error of a decision about a champion that is champion no more."""
     return TidemillError(
         "E_CHAMPION_MOVED",
         f"version {version} of {use_case} was compared with a champion that is champion no more",

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from tidemill.cli.promoting import approve as approve_version
-from tidemill.cli.promoting import read_promotions, roll_back
+from tidemill.cli.overruling import approve as approve_version
+from tidemill.cli.overruling import roll_back
+from tidemill.cli.promoting import read_promotions
 from tidemill.cli.shown import ROOT, Json, Root, known_root, show_rows
 from tidemill.data.tables import Lake
 from tidemill.models.registry import Registry
