@@ -77,4 +77,7 @@ def compare_frame(rows: DataFrame, asked: Asked) -> Comparison:
         yield pa.record_batch([pa.array([json.dumps(asdict(found))])], ["found"])
 
     ordered = rows.select(*COLUMNS, *asked.slices).repartition(1).sortWithinPartitions(*COLUMNS)
-    return from_text(next(ordered.mapInArrow(work, "found string").toLocalIterator())["found"])
+    found = ordered.mapInArrow(work, "found string").first()
+    if found is None:
+        raise ValueError("the worker that compares gave no answer")
+    return from_text(found["found"])
