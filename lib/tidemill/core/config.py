@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.gate_config import Promote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,6 +114,7 @@ class Config(_Section):
     stream: Stream
     audit: Audit
     train: Train
+    promote: Promote
     materialize: Materialize
     monitor: Monitor
     maintain: Maintain
