@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from tidemill.pages.catalog import Entry
 
 PAGE = "catalog.html"
-_COLUMNS = tuple(
-    "use_case kind of name type unit null_share meaning origin models facts rows low high labels counts".split()
-)
+_COLUMNS: tuple[str, ...] = ("use_case", "kind", "of", "name", "type", "unit", "null_share", "meaning", "origin")
+_COLUMNS += ("models", "facts", "rows", "low", "high", "labels", "counts")
 Html = Annotated[Path | None, typer.Option("--html", help="Write the page to this file.")]
 Page = Annotated[bool, typer.Option("--page", help=f"Write the page to {PAGE} in the root.")]
 Name = Annotated[str | None, typer.Argument(help="One use case; by default all of the repository.")]

@@ -221,12 +221,13 @@ def _summary(name: str, context: Context, steps: list[Step]) -> dict[str, Any]:
 
 
 def _finished_before(context: Context, summary: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the run that did the work, with its `run_id`; the steps and the status are those of this run."""
+    """The fields of the run that did the work, with its `run_id`; steps, status and champion are those of this run."""
     for earlier in summaries(context.root):
         same = ("job", "use_case", "as_of")
         wanted = {"job": PIPELINE, "use_case": context.use_case.name, "as_of": summary.get("as_of")}
         if earlier.get("status") == OK and all(earlier.get(k) == wanted[k] for k in same):
-            return {**earlier, "status": SKIPPED, "steps": summary["steps"]}
+            model = earlier.get("model", {}) | summary["model"]  # somebody may have approved or taken back since
+            return {**earlier, "status": SKIPPED, "steps": summary["steps"], "model": model}
     return summary
 
 
