@@ -17,6 +17,7 @@ from tidemill.data import ledger
 from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.slices import visible
 from tidemill.features.gold import view_batches
+from tidemill.models.reasons import read_parts
 from tidemill.models.registry import Registry
 from tidemill.models.tables import predictions_table
 
@@ -45,6 +46,7 @@ def run(context: Context) -> Result:
             batch = derived_batch(table, inputs)
             entry = ledgered(lake, table, batch)
             if entry is None:
+                from tidemill.models.reasons_rows import with_reasons
                 from tidemill.models.scoring import build_predictions, build_scoring_rows
 
                 context.progress.say(f"{role} version {version.version} at {format_time(at)}")
@@ -59,7 +61,9 @@ def run(context: Context) -> Result:
                     "gold_batch": gold,
                     "batch_id": batch.batch_id,
                 }
-                placed = frame.withColumns({k: F.lit(v) for k, v in columns.items()}).select(*table.names)
+                parts = read_parts(registry.graph_folder(version))
+                explained = with_reasons(frame, parts, context.config.score.reasons, table.names[:4])
+                placed = explained.withColumns({k: F.lit(v) for k, v in columns.items()}).select(*table.names)
                 entry = commit(lake, table, batch, placed.coalesce(1).sortWithinPartitions(*table.sort)).entry
                 written += entry.rows
                 failpoint("score.committed", role)

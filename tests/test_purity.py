@@ -25,6 +25,7 @@ PURE += [f"tidemill.stats.{p.stem}" for p in (LIB / "stats").glob("*.py") if p.s
 PURE += [f"tidemill.pages.{p.stem}" for p in (LIB / "pages").glob("*.py") if p.stem != "__init__"]
 PURE += ["tidemill.models.use_case", "tidemill.models.specs", "tidemill.features.specs", "tidemill.data.sources"]
 PURE += ["tidemill.models.onnx_export", "tidemill.models.onnx_scoring", "tidemill.models.onnx_adversary"]
+PURE += ["tidemill.models.reasons", "tidemill.models.reasons_export", "tidemill.models.tree_shap"]
 
 
 @pytest.mark.parametrize("names", [[name] for name in PURE[:5]] + [PURE], ids=[*PURE[:5], "all"])

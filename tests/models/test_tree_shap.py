@@ -60,9 +60,7 @@ def known(tree: Tree, row: list[float], features: frozenset[int], node: int = 0)
     if tree.cover[node] == 0:
         return 0.0  # no training row came by: its share is nothing already
     shares = [tree.cover[child] / tree.cover[node] for child in (first, second)]
-    return float(
-        sum(s * known(tree, row, features, c) for s, c in zip(shares, (first, second), strict=True) if s)
-    )
+    return float(sum(s * known(tree, row, features, c) for s, c in zip(shares, (first, second), strict=True) if s))
 
 
 def enumerated(tree: Tree, row: list[float], players: tuple[int, ...] = tuple(range(WIDTH))) -> list[float]:

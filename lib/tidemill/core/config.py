@@ -61,6 +61,18 @@ class Train(_Section):
     seed: int
 
 
+class Backtest(_Section):
+    """What a backtest replays."""
+
+    trainings: Positive
+
+
+class Score(_Section):
+    """What a prediction holds beside its score."""
+
+    reasons: Annotated[int, Field(ge=0)]
+
+
 class Stream(_Section):
     """Continuous ingestion of a log."""
 
@@ -113,6 +125,8 @@ class Config(_Section):
     stream: Stream
     audit: Audit
     train: Train
+    score: Score
+    backtest: Backtest
     materialize: Materialize
     monitor: Monitor
     maintain: Maintain

@@ -48,6 +48,10 @@ class Scorer:
         Raises:
             ValueError: a feature is not among the columns.
         """
+        return self.outputs(rows).ravel()
+
+    def outputs(self, rows: pa.Table | pa.RecordBatch) -> NDArray[np.float64]:
+        """What the graph makes of rows: a row for each, with one column or more."""
         inputs = {item["name"]: item["type"] for item in self.description["inputs"]}
         missing = [name for name in inputs if name not in rows.schema.names]
         if missing:
@@ -58,7 +62,7 @@ class Scorer:
             self.session.run(None, {name: values[at : at + step] for name, values in fed.items()})[0]
             for at in range(0, rows.num_rows, step)
         ]
-        return np.concatenate(parts).ravel() if parts else np.empty(0)
+        return np.concatenate(parts) if parts else np.empty((0, 1))
 
     def _values(self, column: pa.Array | pa.ChunkedArray, kind: str) -> NDArray[Any]:
         """A column as the graph reads it: shape (rows, 1), NaN or the text for null where a value is missing."""

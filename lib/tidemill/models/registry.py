@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -16,12 +17,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from tidemill.core.failpoints import failpoint
 from tidemill.core.quiet import quiet
 from tidemill.models.registry_flavor import TO_TRAIN, PackageFlavor, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pyspark.ml import PipelineModel
 
@@ -122,6 +123,7 @@ class Registry:
         """
         with quiet():
             self._log_documents(run, documents)
+            failpoint("train.uploading")
             with mlflow.start_run(run_id=run):  # it says the experiment, and so the place
                 logged = Model.log(None, flavor=PackageFlavor, name=_MODEL, package=package)
             self._client.set_terminated(run, "FINISHED")
@@ -192,6 +194,19 @@ class Registry:
         """A JSON document that was logged with a version."""
         with quiet():
             return mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{name}")
+
+    def packages(self, version: Version) -> tuple[dict[str, str], dict[str, str]]:
+        """The packages that a version was trained with, and the same ones here, as pip writes them, by name."""
+        with quiet():
+            model = Model.load(f"models:/{version.name}/{version.version}")
+        then = {text.partition("==")[0]: text for text in model.flavors["spark"].get("requirements", ())}
+        return then, dict(zip(then, pinned(then), strict=True))
+
+    def graph_folder(self, version: Version) -> Path:
+        """The folder of a version's graph: what scores and explains without Spark. On this machine, to read only."""
+        with quiet():
+            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
+            return folder / str(Model.load(str(folder)).flavors["python_function"]["data"])
 
     def load(self, version: Version) -> PipelineModel:
         """The fitted pipeline of a version."""

@@ -26,21 +26,29 @@ def read_trees(stage: Stage) -> list[Tree]:
         Leaves whose sum is what the model says: the positive share or the value of a tree or forest, the margin of a
         booster. A leaf of a classifier holds the positive share of its training rows.
     """
-    table = stage.table()
-    if "treeID" in table.column_names:
-        owners = table["treeID"].to_numpy()
-        nodes = table.select(["nodeData"]).flatten()
-        nodes = nodes.rename_columns([name.partition(".")[2] for name in nodes.column_names])
-        numbers, _, weights = stage.table("treesMetadata").columns  # by place: Spark gives them no names
-        weight = dict(zip(numbers.to_pylist(), weights.to_pylist(), strict=True))
-    else:
-        owners, nodes, weight = np.zeros(len(table), dtype=np.int64), table, {0: 1.0}
+    owners, nodes, weight = _saved(stage)
     found = []
     for owner in sorted(weight):
         tree = _read_tree(nodes.filter(owners == owner).sort_by("id"), classifies=stage.kind in _CLASSIFIERS)
         factor = weight[owner] if stage.kind in _BOOSTERS else 1.0 / len(weight)
         found.append(replace(tree, value=tree.value * factor))
     return found
+
+
+def class_count(stage: Stage) -> int:
+    """How many classes the leaves of a classifier tell apart."""
+    return len(_saved(stage)[1]["impurityStats"][0])
+
+
+def _saved(stage: Stage) -> tuple[NDArray[np.int64], pa.Table, dict[int, float]]:
+    """The nodes, the tree that each belongs to, and the weights of the trees."""
+    table = stage.table()
+    if "treeID" not in table.column_names:
+        return np.zeros(len(table), dtype=np.int64), table, {0: 1.0}
+    nodes = table.select(["nodeData"]).flatten()
+    nodes = nodes.rename_columns([name.partition(".")[2] for name in nodes.column_names])
+    numbers, _, weights = stage.table("treesMetadata").columns  # by place: Spark gives them no names
+    return table["treeID"].to_numpy(), nodes, dict(zip(numbers.to_pylist(), weights.to_pylist(), strict=True))
 
 
 def _read_tree(nodes: pa.Table, *, classifies: bool) -> Tree:
