@@ -13,15 +13,12 @@ from pyspark.ml import Pipeline
 from pyspark.ml.classification import DecisionTreeClassifier, LogisticRegression, MultilayerPerceptronClassifier
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from tidemill.features.declarations import Feature
-from tidemill.models.onnx_boosters import BOOSTER, BOOSTERS
 from tidemill.models.onnx_export import export
 from tidemill.models.pipelines import SCORE, preprocessing, unfitted, with_score
-from tidemill.models.reasons import NATIVE, Explainer, load_explainer, pack_trees, read_parts, unpack_trees
+from tidemill.models.reasons import Explainer, load_explainer, pack_trees, read_parts, unpack_trees
 from tidemill.models.reasons_export import write_explainer
 from tidemill.models.reasons_rows import importance, with_reasons
-from tidemill.models.saved_pipeline import read_stages
 from tidemill.models.trees import LEAF, Tree
-from tidemill.models.xgb_native import native_booster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,9 +52,6 @@ def packaged(model: Any, folder: Path) -> Path:
     model.write().save(str(folder / "sparkml"))
     graph = folder / "graph"
     graph.mkdir()
-    last = read_stages(folder / "sparkml")[-1]
-    if last.kind in BOOSTERS:
-        (graph / NATIVE).write_bytes(native_booster(last.text(BOOSTER)))
     assert write_explainer(folder / "sparkml", export(folder / "sparkml").null_text, graph) == bool(read_parts(graph))
     return graph
 
@@ -86,9 +80,7 @@ def explained(rows: DataFrame, tmp_path: Path) -> Callable[..., Explainer]:
         ("binary", "logistic_regression", {"family": "multinomial", "regParam": 0.01}, "log-odds", 1e-9),
         ("binary", "random_forest", {"numTrees": 6}, "probability", 1e-12),
         ("binary", "gbt", {"maxIter": 4}, "log-odds", 1e-9),
-        ("binary", "xgboost", {"n_estimators": 10}, "log-odds", 1e-5),
         ("regression", "linear_regression", {}, "value", 1e-9),
-        ("regression", "gbt", {"maxIter": 4}, "value", 1e-9),
     ],
 )
 def test_contributions_add_up_to_the_margin(

@@ -16,6 +16,7 @@ from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.pipelines import SCORE, with_score
 from tidemill.models.registry import Registry
 from tidemill.models.reproduce import compare, fit_again
+from tidemill.models.splits import plan_splits
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import with_parts
 
@@ -134,18 +135,15 @@ def _rebuilt(
     context: Context, use_case: UseCase, card: dict[str, Any], kept: DataFrame
 ) -> tuple[Difference | None, str | None]:
     """What was pinned against the set; or why there is nothing to hold against it."""
-    gate, train, final = (
-        decode_times([Run(**run) for run in card["times"][name]]) for name in ("gate", "gate_train", "final")
-    )
-    identity = card["training_set_id"]
+    identity, label = card["training_set_id"], use_case.label
+    final = decode_times([Run(**run) for run in card["times"]["final"]])
+    plan = plan_splits(final, use_case.splits, label.matures_after, use_case.grid)
     try:
-        joined = join_pinned(
-            context.spark, context.lake, identity, use_case.name, use_case.label, use_case.views, final
-        )
+        joined = join_pinned(context.spark, context.lake, identity, use_case.name, label, use_case.views, final)
         if joined is None:
             return None, f"the training set was taken as it was kept: nothing is pinned as {identity}"
         columns = [*(f.name for f in use_case.features), "label", "part"]
-        return compare(kept, with_parts(joined, gate, train), use_case.entity.key, columns), None
+        return compare(kept, with_parts(joined, plan), use_case.entity.key, columns), None
     except TidemillError as error:
         if error.code != "E_PIN":
             raise

@@ -105,6 +105,8 @@ def _names(stages: Iterable[Stage], graph: Graph) -> dict[str, list[str]]:
                 named[output] = names if len(names) == width else names * width
         elif stage.kind == "VectorAssembler":
             named[made[0]] = [name for names in read for name in names]
+        elif stage.kind == "VectorSlicer":
+            named[made[0]] = [read[0][place] for place in stage.parameters["indices"]]
         else:
             for output in made:
                 width = len(graph.columns[output].origins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,15 +37,8 @@ def with_reasons(rows: DataFrame, parts: Mapping[str, bytes] | None, count: int,
         nothing = [F.lit(None).cast(kind).alias(name) for name, kind in (c.split(" ") for c in _REASONS.split(", "))]
         return rows.select(*kept, *nothing)
     features = [name for name in features_of(parts) if name not in kept]
-
-    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        explainer = make_explainer(parts)
-        for batch in batches:
-            names, values = explainer.reasons(explainer.explain(batch), count)
-            columns = [batch.column(name) for name in kept]
-            yield pa.RecordBatch.from_arrays([*columns, names, values], [*kept, "reasons", "contributions"])
-
     said = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in rows.select(*kept).schema)
+    work = partial(reasons_of_batches, parts=parts, count=count, kept=kept)
     return rows.select(*kept, *[f"`{name}`" for name in features]).mapInArrow(work, f"{said}, {_REASONS}")
 
 
@@ -61,19 +55,13 @@ def importance(rows: DataFrame, parts: Mapping[str, bytes] | None) -> dict[str, 
     if parts is None:
         return None
     explainer = make_explainer(parts)
-
-    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        worker = make_explainer(parts)
-        for batch in batches:
-            totals = np.abs(worker.explain(batch)).sum(axis=0)
-            counts = np.full(len(totals), batch.num_rows)
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(worker.inputs), pa.array(totals), pa.array(counts)], ["feature", "total", "rows"]
-            )
-
     features = [f"`{name}`" for name in features_of(parts)]
     sample = rows.select(*features).orderBy(F.xxhash64(*features)).limit(IMPORTANCE_ROWS)
-    summed = sample.mapInArrow(work, _TOTALS).groupBy("feature").agg(F.sum("total"), F.sum("rows"))
+    summed = (
+        sample.mapInArrow(partial(totals_of_batches, parts=parts), _TOTALS)
+        .groupBy("feature")
+        .agg(F.sum("total"), F.sum("rows"))
+    )
     found = {name: (total, count) for name, total, count in summed.toLocalIterator()}
     means = {name: found[name][0] / found[name][1] for name in explainer.inputs if name in found}
     return {
@@ -82,3 +70,23 @@ def importance(rows: DataFrame, parts: Mapping[str, bytes] | None) -> dict[str, 
         "base": explainer.base,
         "features": [{"name": name, "mean": mean} for name, mean in sorted(means.items(), key=lambda item: -item[1])],
     }
+
+
+def reasons_of_batches(
+    batches: Iterable[pa.RecordBatch], parts: Mapping[str, bytes], count: int, kept: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """What a worker makes of batches: the columns that stay, `reasons` and `contributions`."""
+    explainer = make_explainer(parts)
+    for batch in batches:
+        names, values = explainer.reasons(explainer.explain(batch), count)
+        columns = [batch.column(name) for name in kept]
+        yield pa.RecordBatch.from_arrays([*columns, names, values], [*kept, "reasons", "contributions"])
+
+
+def totals_of_batches(batches: Iterable[pa.RecordBatch], parts: Mapping[str, bytes]) -> Iterator[pa.RecordBatch]:
+    """What a worker makes of batches: of each input the sum of the sizes of its contributions, and the rows."""
+    explainer = make_explainer(parts)
+    for batch in batches:
+        totals = np.abs(explainer.explain(batch)).sum(axis=0)
+        columns = [pa.array(explainer.inputs), pa.array(totals), pa.array(np.full(len(totals), batch.num_rows))]
+        yield pa.RecordBatch.from_arrays(columns, ["feature", "total", "rows"])

@@ -48,10 +48,10 @@ def build_training_set(spark: SparkSession, lake: Lake, use_case: UseCase, plan:
     times = plan.final
     spine = read_labels(spark, lake, use_case.name, use_case.label, times)
     joined = join_gold(lake, spine, use_case.views, times)
-    return replace(joined, frame=with_parts(joined.frame, plan.gate, plan.gate_train))
+    return replace(joined, frame=with_parts(joined.frame, plan))
 
 
-def with_parts(rows: DataFrame, gate: Sequence[datetime], train: Sequence[datetime]) -> DataFrame:
+def with_parts(rows: DataFrame, plan: Plan) -> DataFrame:
     """Rows with `part`: which fit may see them."""
-    part = F.when(F.expr(times_predicate(AS_OF, gate)), GATE).when(F.expr(times_predicate(AS_OF, train)), TRAIN)
-    return rows.withColumn("part", part.otherwise(FINAL))
+    gate, train = times_predicate(AS_OF, plan.gate), times_predicate(AS_OF, plan.gate_train)
+    return rows.withColumn("part", F.when(F.expr(gate), GATE).when(F.expr(train), TRAIN).otherwise(FINAL))
