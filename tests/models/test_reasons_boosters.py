@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from booster_folders import NAMES, ROWS, TOLD, saved
 from scipy.special import logit
-from test_onnx_boosters import NAMES, ROWS, TOLD, saved
 from tidemill.models.onnx_boosters import BOOSTER
 from tidemill.models.onnx_export import export
 from tidemill.models.onnx_scoring import make_scorer
