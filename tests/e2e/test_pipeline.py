@@ -20,6 +20,7 @@ from tidemill.features.feast_store import online_rows, open_store
 from tidemill.features.repository import repository_yaml
 from tidemill.models.reasons import load_explainer
 from tidemill.models.registry import Registry
+from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,10 +143,10 @@ def test_the_card_and_the_runs_of_mlflow_have_every_metric_of_the_gate(done: Don
     assert run["facts"]["gate_evaluation"] == "files"
 
 
-def test_predictions_say_why_and_the_card_says_what_counts(done: Done) -> None:
+def test_predictions_say_why_and_the_card_says_what_counts(done: Done, tmp_path: Path) -> None:
     registry = Registry(done.shop.root)
     version = registry.version("shop", "1")
-    explainer = load_explainer(registry.graph_folder(version))
+    explainer = load_explainer(registry.fetch(version, GRAPH_FOLDER, tmp_path))
     assert explainer is not None
     for row in DeltaTable(str(done.shop.root / "lake" / "gold" / "shop_predictions")).to_pyarrow_table().to_pylist():
         sizes = [abs(value) for value in row["contributions"]]

@@ -14,10 +14,11 @@ from pyspark.ml.classification import DecisionTreeClassifier, LogisticRegression
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from tidemill.features.declarations import Feature
 from tidemill.models.onnx_export import export
-from tidemill.models.pipelines import SCORE, preprocessing, unfitted, with_score
+from tidemill.models.pipelines import preprocessing, unfitted, with_score
 from tidemill.models.reasons import Explainer, load_explainer, pack_trees, read_parts, unpack_trees
 from tidemill.models.reasons_export import write_explainer
-from tidemill.models.reasons_rows import importance, with_reasons
+from tidemill.models.reasons_rows import importance
+from tidemill.models.tables import SCORE
 from tidemill.models.trees import LEAF, Tree
 
 if TYPE_CHECKING:
@@ -134,25 +135,17 @@ def test_a_model_of_another_kind_has_no_explainer(rows: DataFrame, tmp_path: Pat
     graph = packaged(model, tmp_path)
     assert load_explainer(graph) is None
     assert importance(rows, read_parts(graph)) is None
-    found = with_reasons(rows, None, 2, ["id"]).toArrow()
-    assert found.column_names == ["id", "reasons", "contributions"]
-    assert found["reasons"].null_count == found["contributions"].null_count == 300
 
 
-def test_reasons_of_rows_are_the_largest_contributions(rows: DataFrame, tmp_path: Path) -> None:
+def test_importance_is_the_mean_size_of_contributions(rows: DataFrame, tmp_path: Path) -> None:
     assembler = VectorAssembler(inputCols=["days", "still"], outputCol="features")
     model = Pipeline(stages=[assembler, LogisticRegression(regParam=0.1)]).fit(rows)
     graph = packaged(model, tmp_path)
     parts, explainer = read_parts(graph), load_explainer(graph)
-    assert parts is not None
     assert explainer is not None
     assert explainer.inputs == ("days", "still")
-    found = with_reasons(rows.repartition(3), parts, 2, ["id", "days"]).toArrow().sort_by("id").to_pylist()
-    alone = explainer.explain(rows.toArrow().sort_by("id"))
-    for row, values in zip(found, alone, strict=True):
-        assert row["reasons"] == (["days"] if row["days"] else [])  # nothing is known of the mean: 0 is usual
-        assert row["contributions"] == [v for v in values if v]
-    said = importance(rows, parts)
+    alone = explainer.explain(rows.toArrow())
+    said = importance(rows.repartition(3), parts)
     assert said is not None
     assert said["features"][0] == {"name": "days", "mean": pytest.approx(float(np.abs(alone[:, 0]).mean()), rel=1e-12)}
     assert (said["rows"], said["features"][1]) == (300, {"name": "still", "mean": 0.0})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,9 @@ from tidemill.models.onnx_export import export
 from tidemill.models.onnx_scoring import make_scorer
 from tidemill.models.reasons import NATIVE, load_explainer, read_parts
 from tidemill.models.reasons_export import write_explainer
-from tidemill.models.reasons_rows import reasons_of_batches, totals_of_batches
+from tidemill.models.reasons_rows import totals_of_batches
 from tidemill.models.saved_pipeline import read_stages
+from tidemill.models.scoring_work import Graph, scored
 from tidemill.models.xgb_native import native_booster
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -81,14 +84,20 @@ def test_workers_explain_batch_by_batch(tmp_path: Path) -> None:
     names = [f"r{number}" for number in range(len(ROWS))]
     rows = pa.table({"id": names, **{name: ROWS[:, place] for place, name in enumerate(NAMES)}})
     alone = explainer.explain(rows)
-    found = pa.Table.from_batches(reasons_of_batches(rows.to_batches(max_chunksize=150), parts, 2, ["id"]))
-    assert found.column_names == ["id", "reasons", "contributions"]
+    exported = export(tmp_path / "pipeline")
+    graph = Graph(exported.graph, json.dumps(exported.description()), None, 2, tuple(parts.items()))
+    batches = rows.to_batches(max_chunksize=150)
+    found = pa.Table.from_batches(scored(batches, graph, ["id"], [("role", "champion")]))
+    assert found.column_names == ["id", "score", "prediction", "reasons", "contributions", "role"]
     assert found["id"].to_pylist() == names
     most = [sorted(map(abs, values), reverse=True)[:2] for values in alone]
     assert [list(map(abs, values)) for values in found["contributions"].to_pylist()] == most
     first = [NAMES[place] for place in np.argmax(np.abs(alone), axis=1)]
     assert [reasons[0] for reasons in found["reasons"].to_pylist()] == first
-    totals = pa.Table.from_batches(totals_of_batches(rows.to_batches(max_chunksize=150), parts))
+    unexplained = pa.Table.from_batches(scored(batches, replace(graph, explainer=None), ["id"]))
+    assert unexplained["reasons"].null_count == unexplained["contributions"].null_count == len(ROWS)
+    assert unexplained["score"].equals(found["score"])
+    totals = pa.Table.from_batches(totals_of_batches(batches, parts))
     summed = totals.group_by("feature").aggregate([("total", "sum"), ("rows", "sum")]).sort_by("feature")
     assert summed["total_sum"].to_pylist() == pytest.approx(np.abs(alone).sum(axis=0).tolist())
     assert summed["rows_sum"].to_pylist() == [len(ROWS)] * 4

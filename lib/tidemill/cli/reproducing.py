@@ -13,11 +13,11 @@ from tidemill.core.time import Run, decode_times
 from tidemill.data.read import read
 from tidemill.features.pinned_gold import join_pinned
 from tidemill.models.card import CARD, DECLARATION
-from tidemill.models.pipelines import SCORE, with_score
+from tidemill.models.pipelines import with_score
 from tidemill.models.registry import Registry
 from tidemill.models.reproduce import compare, fit_again
 from tidemill.models.splits import plan_splits
-from tidemill.models.tables import gate_scores_table, training_sets_table
+from tidemill.models.tables import SCORE, gate_scores_table, training_sets_table
 from tidemill.models.training_set import with_parts
 
 if TYPE_CHECKING:

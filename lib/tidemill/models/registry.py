@@ -185,6 +185,11 @@ class Registry:
             except MlflowException:
                 return None  # neither the model nor the alias need exist
 
+    def names(self) -> list[str]:
+        """The use cases that have a registered model."""
+        with quiet():
+            return sorted(str(model.name) for model in self._client.search_registered_models())
+
     def set_alias(self, name: str, alias: str, number: str) -> None:
         """Moves an alias; MLflow's page shows it at once."""
         with quiet():
@@ -202,11 +207,11 @@ class Registry:
         then = {text.partition("==")[0]: text for text in model.flavors["spark"].get("requirements", ())}
         return then, dict(zip(then, pinned(then), strict=True))
 
-    def graph_folder(self, version: Version) -> Path:
-        """The folder of a version's graph: what scores and explains without Spark. On this machine, to read only."""
+    def fetch(self, version: Version, part: str, folder: Path) -> Path:
+        """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there."""
+        uri = f"models:/{version.name}/{version.version}/{part}"
         with quiet():
-            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
-            return folder / str(Model.load(str(folder)).flavors["python_function"]["data"])
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
     def load(self, version: Version) -> PipelineModel:
         """The fitted pipeline of a version."""

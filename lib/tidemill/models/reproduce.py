@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from tidemill.features.pairs import AS_OF
 from tidemill.models.evaluate import build_metrics
-from tidemill.models.pipelines import SCORE, with_score
+from tidemill.models.pipelines import with_score
 from tidemill.models.search import Candidate, fit_recipe, usable_features
+from tidemill.models.tables import SCORE
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
