@@ -12,6 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.gate_config import Promote
+from tidemill.core.score_config import Backtest, Score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,18 +61,6 @@ class Train(_Section):
     partitions: Positive
     parallel_fits: Positive
     seed: int
-
-
-class Backtest(_Section):
-    """What a backtest replays."""
-
-    trainings: Positive
-
-
-class Score(_Section):
-    """What a prediction holds beside its score."""
-
-    reasons: Annotated[int, Field(ge=0)]
 
 
 class Stream(_Section):
@@ -127,6 +117,7 @@ class Config(_Section):
     train: Train
     score: Score
     backtest: Backtest
+    promote: Promote
     materialize: Materialize
     monitor: Monitor
     maintain: Maintain
