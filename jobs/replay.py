@@ -16,7 +16,7 @@ def run(context: Context) -> Result:
     """Replays or waives the open rows of one source or of all, of one batch or of all."""
     from tidemill.cli.replaying import open_rows, replay, waive
 
-    asked = context.replay
+    asked = context.asked
     known = [s.name for s in context.use_case.sources]
     if asked.source is not None and asked.source not in known:
         raise TidemillError(

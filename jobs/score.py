@@ -52,7 +52,7 @@ def run(context: Context) -> Result:
                     "gold_batch": gold,
                     "batch_id": batch.batch_id,
                 }
-                graph = registered_graph(registry, version)
+                graph = registered_graph(registry, version, context.config.score.reasons)
                 predictions = build_predictions(builder, use_case, at, graph, table, beside)
                 facts = {"score_join": predictions.path}
                 entry = commit(lake, table, batch, predictions.rows).entry

@@ -24,11 +24,13 @@ from tidemill.models.card import CARD, DECLARATION, THRESHOLD, build_card
 from tidemill.models.checks import check_labels
 from tidemill.models.evaluation import evaluate_table
 from tidemill.models.packaging import build_package
+from tidemill.models.reasons import read_parts
+from tidemill.models.reasons_rows import importance
 from tidemill.models.registry import Registry
 from tidemill.models.search import search
 from tidemill.models.splits import plan_splits
 from tidemill.models.tables import gate_scores_table, training_sets_table
-from tidemill.models.training_set import build_training_set, training_set_id, training_set_inputs
+from tidemill.models.training_set import GATE, build_training_set, training_set_id, training_set_inputs
 from tidemill.models.training_statistics import STATISTICS, column_statistics
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def run(context: Context) -> Result:
         context.progress.say("exporting the best")
         with TemporaryDirectory(dir=registry.temporary) as folder:
             package = build_package(found.finalists[0].model, rows, use_case.task, Path(folder))
+            card["importance"] = importance(rows.where(F.col("part") == GATE), read_parts(package.graph))
             context.progress.say("logging to MLflow")
             run_id, uri = log_search(registry, parent, identity, found, package, documents, use_case.metric)
         failpoint("train.logged")

@@ -26,6 +26,7 @@ PURE += [f"tidemill.pages.{p.stem}" for p in (LIB / "pages").glob("*.py") if p.s
 PURE += ["tidemill.models.use_case", "tidemill.models.specs", "tidemill.features.specs", "tidemill.data.sources"]
 PURE += [f"tidemill.models.{name}" for name in ("gate", "guardrails", "paired", "comparison")]
 PURE += ["tidemill.models.onnx_export", "tidemill.models.onnx_scoring", "tidemill.models.onnx_adversary"]
+PURE += ["tidemill.models.reasons", "tidemill.models.reasons_export", "tidemill.models.tree_shap"]
 
 
 @pytest.mark.parametrize("names", [[name] for name in PURE[:5]] + [PURE], ids=[*PURE[:5], "all"])

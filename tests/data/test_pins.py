@@ -12,7 +12,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.data import ledger
 from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
-from tidemill.data.pins import pin, pinned_files, pins, read_pin
+from tidemill.data.pins import frame_of_pin, pin, pinned_files, pins, read_pin
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake, Table
 from tidemill.data.upkeep import Removed, compact, crowded_partitions, remove_unneeded
@@ -66,6 +66,9 @@ def test_a_pin_outlives_compaction_and_vacuum(lake: Lake, write: Write, spark: S
     assert len(held(read_arrow(lake, VISITS))) == 10
     shutil.rmtree(lake.path(VISITS) / "_delta_log")  # what a log forgets a manifest still knows
     assert held(read_pin(lake.root, pins(lake.root, "set-1")[0])) == before
+    frame = frame_of_pin(spark, lake.root, made)
+    assert frame.columns == ["name", "at", "size", "note"]  # not the columns that make folders
+    assert sorted(tuple(row.values()) for row in frame.toArrow().to_pylist()) == sorted(row[:4] for row in before)
 
 
 def test_what_nothing_pins_is_removed_and_the_next_commit_goes_on(

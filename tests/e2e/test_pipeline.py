@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from tidemill.core.failpoints import Crashed, armed
 from tidemill.data.pins import pins, read_pin
 from tidemill.features.feast_store import online_rows, open_store
 from tidemill.features.repository import repository_yaml
+from tidemill.models.reasons import load_explainer
 from tidemill.models.registry import Registry
+from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +141,25 @@ def test_the_card_and_the_runs_of_mlflow_have_every_metric_of_the_gate(done: Don
     assert logged["train_roc_auc"] == card["train_value"]
     run = json.loads((done.shop.root / "runs" / done.summary["run_id"] / "summary.json").read_text("utf-8"))
     assert run["facts"]["gate_evaluation"] == "files"
+
+
+def test_predictions_say_why_and_the_card_says_what_counts(done: Done, tmp_path: Path) -> None:
+    registry = Registry(done.shop.root)
+    version = registry.version("shop", "1")
+    explainer = load_explainer(registry.fetch(version, GRAPH_FOLDER, tmp_path))
+    assert explainer is not None
+    for row in DeltaTable(str(done.shop.root / "lake" / "gold" / "shop_predictions")).to_pyarrow_table().to_pylist():
+        sizes = [abs(value) for value in row["contributions"]]
+        assert sizes == sorted(sizes, reverse=True)
+        assert set(row["reasons"]) <= {"recency_days", "events_count_10d", "amount_sum_10d"}
+        margin = explainer.base + sum(row["contributions"])  # all three features are among the three reasons
+        assert 1 / (1 + math.exp(-margin)) == pytest.approx(row["score"], abs=1e-9)
+    said = registry.document(version, "card.json")["importance"]
+    assert (said["rows"], said["unit"]) == (done.summary["metrics"]["gate_rows"], "log-odds")
+    means = [feature["mean"] for feature in said["features"]]
+    assert len(means) == 3
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 0
 
 
 def test_statistics_of_the_training_set_lie_beside_the_card(done: Done) -> None:

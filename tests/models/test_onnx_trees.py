@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tidemill.models.onnx_graph import NUMBER, Graph
-from tidemill.models.onnx_trees import LEAF, LESS, LESS_OR_EQUAL, Tree, add_ensemble
+from tidemill.models.onnx_trees import LESS, LESS_OR_EQUAL, add_ensemble
+from tidemill.models.trees import LEAF, Tree
 
 WIDTH = 3
 VALUES = [0.0, -0.0, 1.0, 2.0, 3.0, 0.1, -7.5, 1e300, 5e-324, math.inf, -math.inf, math.nan, math.nextafter(0.1, 1)]
@@ -41,6 +42,7 @@ def grown(dice: random.Random, categories: bool) -> Tree:
         {p: sorted(dice.sample([0.0, 1.0, 2.0, 3.0], 2)) for p in inner if categories and dice.random() < 0.5},
         np.array([node["value"] for node in nodes]),
         np.array([False if categories else dice.random() < 0.3 for _ in nodes]),
+        np.ones(len(nodes)),
     )
 
 

@@ -47,6 +47,8 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("--source", help="one source (default: all of the use case)")
         parser.add_argument("--batch", help="one batch of the quarantine (default: all)")
         parser.add_argument("--because", metavar="TEXT", help="waive the rows instead, and why")
+    if job == "reproduce":
+        parser.add_argument("--version", required=True, help="the model version, by its number in the registry")
     found = parser.parse_args(argv)
     if found.as_of and (found.since or found.until):
         parser.error("--as-of stands alone; a range is --from and --until")

@@ -12,6 +12,7 @@ from typing import NoReturn
 import typer
 
 from tidemill.cli import catalog, contracts, promotions, quarantine
+from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
@@ -85,6 +86,15 @@ def runs(root: Root = ROOT, as_json: Json = False) -> None:
     columns = ("run_id", "use_case", "as_of", "status", "seconds", "report")
     rows = [{c: s.get(c) for c in columns} for s in summaries(root)]
     show_rows(rows, columns, as_json=as_json)
+
+
+@app.command()
+def reproduce(model: str, version: str, root: Root = ROOT, repo: Repo = REPO, as_json: Json = False) -> None:
+    """Makes a registered version again from what it was trained on, and says what differs."""
+    known_root(root)
+    command = [str(HOME / "spark-submit.sh"), "reproduce", "--use-case", model, "--version", version]
+    command += ["--repo", str(repo), "--root", str(root), *(["--json"] if as_json else [])]
+    os.execv(command[0], command)  # noqa: S606 - the job takes this process's place
 
 
 @app.command()

@@ -35,11 +35,18 @@ _STARTING = threading.Lock()
 
 @dataclass(frozen=True)
 class Asked:
-    """What a replay was asked for: one source or all, one batch or all; `because` makes it a waiver."""
+    """What only some jobs are asked for.
+
+    Args:
+        source, batch: of a replay: one or all.
+        because: makes a replay a waiver.
+        version: the model version to reproduce.
+    """
 
     source: str | None = None
     batch: str | None = None
     because: str | None = None
+    version: str | None = None
 
 
 @dataclass
@@ -58,7 +65,7 @@ class Context:
         rebuild: whether what is there is made again.
         stream: whether to go on with what arrives until stopped.
         refresh: whether gold and online values are brought along then.
-        replay: which rejected rows are meant.
+        asked: what only some jobs are asked for.
     """
 
     job: str
@@ -72,7 +79,7 @@ class Context:
     rebuild: bool = False
     stream: bool = False
     refresh: bool = False
-    replay: Asked = field(default_factory=Asked)
+    asked: Asked = field(default_factory=Asked)
     contracts: dict[str, Contract] = field(default_factory=dict)
 
     @property

@@ -34,6 +34,14 @@ def explain(error: Exception, folder: Path | None) -> TidemillError:
             next_step="give the user who runs this the right to read and write there",
             exit_code=Exit.IO,
         )
+    if "database is locked" in text:  # MLflow has waited 20 seconds for it by then
+        return TidemillError(
+            "E_LOCKED",
+            "another process keeps the registry's database locked",
+            where=str(folder.parent.parent / "mlflow" / "mlflow.db") if folder else where,
+            next_step="end what holds it and run the same command again: it goes on where it stopped",
+            exit_code=Exit.TRY_AGAIN,
+        )
     if folder is not None:
         write_text(folder / TRACEBACK, "".join(traceback.format_exception(error)))
         where = str(folder / TRACEBACK)

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -106,9 +106,9 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
     root = Path(arguments.root).resolve() if arguments.root else HOME / "var"
     lake = Lake(root, new_run_id(now, name), config.layout, config.lease_timeout)
     steps = Progress(1)
-    asked = Asked(**{k: getattr(arguments, k) for k in ("source", "batch", "because") if hasattr(arguments, k)})
+    asked = Asked(**{f.name: getattr(arguments, f.name) for f in fields(Asked) if hasattr(arguments, f.name)})
     requested = _requested(arguments, use_case, now)
-    context = Context(name, use_case, repo, config, lake, now, steps, requested, arguments.rebuild, replay=asked)
+    context = Context(name, use_case, repo, config, lake, now, steps, requested, arguments.rebuild, asked=asked)
     context.stream, context.refresh = (getattr(arguments, name, False) for name in ("stream", "refresh"))
     return context
 

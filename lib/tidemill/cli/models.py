@@ -44,8 +44,8 @@ def scoring_versions(context: Context, registry: Registry, at: datetime) -> list
     return found
 
 
-def registered_graph(registry: Registry, version: Version) -> Graph:
-    """The graph of a version, for workers to score with, and the threshold that its card says."""
+def registered_graph(registry: Registry, version: Version, reasons: int = 0) -> Graph:
+    """The graph of a version for workers to score with, its card's threshold, and how many reasons to give."""
     card = registry.document(version, "card.json")
     with tempfile.TemporaryDirectory() as folder:
-        return read_graph(registry.fetch(version, GRAPH_FOLDER, Path(folder)), card["threshold"])
+        return read_graph(registry.fetch(version, GRAPH_FOLDER, Path(folder)), card["threshold"], reasons)

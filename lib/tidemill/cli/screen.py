@@ -34,7 +34,8 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if "audit" in facts:
         lines.append(("audit", facts["audit"]))
     if model:
-        lines.append((model["alias"], f"{model['name']} version {model['version']} {facts.get('family', '')}".rstrip()))
+        words = f"{model['name']} version {model['version']} {facts.get('family', '')}"
+        lines.append((model.get("alias", "model"), words.rstrip()))
     lines += [(name.replace("_", " "), _number(value)) for name, value in metrics.items()]
     if "drift" in summary:
         lines.append(("drift", summary["drift"]))

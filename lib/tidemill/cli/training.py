@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidemill.core.failpoints import failpoint
 from tidemill.models.metric_values import scalars
 from tidemill.models.registry import CHALLENGER
 
@@ -45,6 +46,7 @@ def log_search(
 def finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:
     """The last steps of a training; its parent run ends last, so that a run still going means they are not done."""
     registry.set_alias(version.name, CHALLENGER, version.version)
+    failpoint("train.aliased")
     registry.finish(parent, {f"gate_{card['metric']}": card["gate_value"]})
 
 

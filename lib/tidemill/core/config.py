@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.gate_config import Promote
+from tidemill.core.score_config import Backtest, Score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,6 +115,8 @@ class Config(_Section):
     stream: Stream
     audit: Audit
     train: Train
+    score: Score
+    backtest: Backtest
     promote: Promote
     materialize: Materialize
     monitor: Monitor

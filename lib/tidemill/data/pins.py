@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pyspark.sql import DataFrame, SparkSession
+
     from tidemill.data.tables import Lake, Table
 
 _PARTITION = "partition."
@@ -116,12 +118,39 @@ def pinned_files(root: Path, label: str) -> frozenset[str]:
     return frozenset(file.path for pin in pins(root) if pin.label == label for file in pin.files)
 
 
+def frame_of_pin(session: SparkSession, root: Path, pin: Pin) -> DataFrame:
+    """The rows of a pinned snapshot as a frame, read by Spark without the table's log.
+
+    Columns that make folders are left out: they say where a row lies, not what it is.
+
+    Raises:
+        TidemillError: E_PIN (data) where a file is gone or has another size.
+    """
+    paths = [str(path) for path in _pinned_paths(root, pin)]
+    placed = {name for file in pin.files for name in file.partition}
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in pin.columns if name not in placed)
+    return session.read.schema(schema).parquet(*paths)
+
+
 def read_pin(root: Path, pin: Pin, columns: list[str] | None = None) -> pa.Table:
     """The rows of a pinned snapshot, without the table's log.
 
     Raises:
         TidemillError: E_PIN (data) where a file is gone or has another size.
     """
+    paths = _pinned_paths(root, pin)
+    schema = delta_schema(pin.columns)
+    found = ds.FileSystemDataset.from_paths(
+        [str(path) for path in paths],
+        schema=schema,
+        format=ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")),
+        filesystem=LocalFileSystem(),
+        partitions=[_expression(file, schema) for file in pin.files],
+    )
+    return found.to_table(columns=columns)
+
+
+def _pinned_paths(root: Path, pin: Pin) -> list[Path]:
     folder = root / "lake" / pin.layer / pin.table
     for file in pin.files:
         path = folder / file.path
@@ -134,15 +163,7 @@ def read_pin(root: Path, pin: Pin, columns: list[str] | None = None) -> pa.Table
                 next_step="bring the file back from a backup: without it no model trained on it can be reproduced",
                 exit_code=Exit.DATA,
             )
-    schema = delta_schema(pin.columns)
-    found = ds.FileSystemDataset.from_paths(
-        [str(folder / file.path) for file in pin.files],
-        schema=schema,
-        format=ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")),
-        filesystem=LocalFileSystem(),
-        partitions=[_expression(file, schema) for file in pin.files],
-    )
-    return found.to_table(columns=columns)
+    return [folder / file.path for file in pin.files]
 
 
 def _expression(file: PinnedFile, schema: pa.Schema) -> ds.Expression:

@@ -136,9 +136,14 @@ def commit_labels(builder: Builder, use_case: str, label: Label, times: Iterable
 def read_labels(spark: SparkSession, lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> DataFrame:
     """The current version of the labels at the as-of times: entity, `event_timestamp`, `label`."""
     table = labels_table(use_case, label)
-    return _current(read(spark, lake, table), built(ledger.entries(lake.root, table.label)), times).select(
-        label.population.source.entity.key, AS_OF, "label"
-    )
+    return current_labels(read(spark, lake, table), ledger.entries(lake.root, table.label), label, times)
+
+
+def current_labels(
+    rows: DataFrame, entries: Iterable[ledger.Entry], label: Label, times: Iterable[datetime]
+) -> DataFrame:
+    """Of label rows those that are current by ledger entries: entity, `event_timestamp`, `label`."""
+    return _current(rows, built(entries), times).select(label.population.source.entity.key, AS_OF, "label")
 
 
 def read_view(spark: SparkSession, lake: Lake, view: FeatureView, times: Iterable[datetime]) -> DataFrame:

@@ -15,7 +15,8 @@ from onnx import TensorProto
 
 from tidemill.models.onnx_graph import NUMBER, refused
 from tidemill.models.onnx_linear import exponential, sigmoid
-from tidemill.models.onnx_trees import LEAF, LESS, Tree, add_ensemble
+from tidemill.models.onnx_trees import LESS, add_ensemble
+from tidemill.models.trees import LEAF, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def _margin(stage: Stage, graph: Graph) -> tuple[str, str]:
     features = graph.read(stage.parameters["featuresCol"], NUMBER)
     trees = [_constant(base)]
     for number, saved in enumerate(booster["model"]["trees"]):
-        tree = _read_tree(saved)
+        tree = read_tree(saved)
         if weights is not None:
             tree = replace(tree, value=_dropped_out(tree.value, base, weights[number]))
         inner = tree.first != LEAF
@@ -96,7 +97,8 @@ def _dropped_out(leaves: NDArray[np.float64], base: float, weight: float) -> NDA
     return (((leaves.astype(np.float32) + single) - single) * np.float32(weight)).astype(np.float64)
 
 
-def _read_tree(saved: dict[str, Any]) -> Tree:
+def read_tree(saved: dict[str, Any]) -> Tree:
+    """A tree of a booster's JSON; it branches where a value is less than the threshold."""
     first = np.array(saved["left_children"], dtype=np.int64)
     limits = np.array(saved["split_conditions"], dtype=np.float32)
     return Tree(
@@ -107,10 +109,11 @@ def _read_tree(saved: dict[str, Any]) -> Tree:
         {},
         limits.astype(np.float64),  # a leaf's value lies where a split lies elsewhere
         np.array(saved["default_left"], dtype=bool),
+        np.array(saved["sum_hessian"], dtype=np.float64),
     )
 
 
 def _constant(value: float) -> Tree:
     """A tree of one leaf."""
     leaf, zero = np.array([LEAF]), np.array([0])
-    return Tree(leaf, leaf, zero, np.zeros(1), {}, np.array([value]), np.array([False]))
+    return Tree(leaf, leaf, zero, np.zeros(1), {}, np.array([value]), np.array([False]), np.ones(1))

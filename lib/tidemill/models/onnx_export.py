@@ -19,8 +19,10 @@ from tidemill.models.onnx_trees import TREES
 from tidemill.models.saved_pipeline import read_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from tidemill.models.saved_pipeline import Stage
 
 PREDICTORS = {**LINEAR, **TREES, **BOOSTERS}
 TOLERANCE, TOLERANCE_SINGLE = 1e-9, 1e-6
@@ -69,10 +71,7 @@ def export(folder: Path) -> Export:
     """
     *before, last = read_stages(folder)
     graph = Graph()
-    for stage in before:
-        if stage.kind not in PREPROCESSING:
-            raise refused(f"a stage {stage.kind} has no graph", stage.folder, f"use {', '.join(sorted(PREPROCESSING))}")
-        PREPROCESSING[stage.kind](stage, graph)
+    add_preprocessing(graph, before)
     if last.kind not in PREDICTORS:
         raise refused(f"a model {last.kind} has no graph", last.folder, f"use {', '.join(sorted(PREDICTORS))}")
     score = PREDICTORS[last.kind](last, graph)
@@ -89,6 +88,18 @@ def export(folder: Path) -> Export:
         TOLERANCE_SINGLE if last.kind in BOOSTERS else TOLERANCE,
         {name: tuple(dict.fromkeys(values)) for name, values in graph.probes.items()},
     )
+
+
+def add_preprocessing(graph: Graph, stages: Iterable[Stage]) -> None:
+    """The stages before the model.
+
+    Raises:
+        TidemillError: E_EXPORT (data) where one has no exact graph.
+    """
+    for stage in stages:
+        if stage.kind not in PREPROCESSING:
+            raise refused(f"a stage {stage.kind} has no graph", stage.folder, f"use {', '.join(sorted(PREPROCESSING))}")
+        PREPROCESSING[stage.kind](stage, graph)
 
 
 def _unused_text(used: set[str]) -> str:

@@ -133,11 +133,11 @@ class Graph:
             if origin is not None:
                 self.probes.setdefault(origin, []).append(limit)
 
-    def serialise(self, score: str) -> bytes:
-        """The finished graph, checked: every input by name, and `score`, each of shape (rows, 1)."""
-        self._nodes.append(helper.make_node("Identity", [score], [OUTPUT]))
+    def serialise(self, tensor: str, width: int = 1) -> bytes:
+        """The finished graph, checked: every input by name, of shape (rows, 1), and `score`, of shape (rows, width)."""
+        self._nodes.append(helper.make_node("Identity", [tensor], [OUTPUT]))
         inputs = [helper.make_tensor_value_info(name, _TYPES[kind], [None, 1]) for name, kind in self.inputs.items()]
-        output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, [None, 1])
+        output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, [None, width])
         graph = helper.make_graph(self._nodes, "tidemill", inputs, [output], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="tidemill", ir_version=IR)

@@ -48,6 +48,10 @@ class Scorer:
         Raises:
             ValueError: a feature is not among the columns.
         """
+        return self.outputs(rows).ravel()
+
+    def outputs(self, rows: pa.Table | pa.RecordBatch) -> NDArray[np.float64]:
+        """What the graph makes of rows: a row for each, with one column or more."""
         missing = [name for name in self.inputs if name not in rows.schema.names]
         if missing:
             raise ValueError(f"the rows have no column {', '.join(map(repr, missing))}, which the model reads")
@@ -65,7 +69,8 @@ class Scorer:
         missing = sorted({name for row in rows for name in self.inputs if name not in row})
         if missing:
             raise ValueError(f"the rows have no value {', '.join(map(repr, missing))}, which the model reads")
-        return self._run({n: self._plain(n, [row[n] for row in rows], kind) for n, kind in self.inputs.items()})
+        fed = {n: self._plain(n, [row[n] for row in rows], kind) for n, kind in self.inputs.items()}
+        return self._run(fed).ravel()
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -78,7 +83,7 @@ class Scorer:
             self.session.run(None, {name: values[at : at + step] for name, values in fed.items()})[0]
             for at in range(0, count, step)
         ]
-        return np.concatenate(parts).ravel() if parts else np.empty(0)
+        return np.concatenate(parts) if parts else np.empty((0, 1))
 
     def _arrow(self, column: pa.Array | pa.ChunkedArray, kind: str) -> NDArray[Any]:
         """A column as the graph reads it: shape (rows, 1), NaN or the text for null where a value is missing."""

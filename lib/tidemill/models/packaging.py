@@ -10,6 +10,8 @@ from tidemill.models.onnx_boosters import BOOSTER, BOOSTERS
 from tidemill.models.onnx_export import export
 from tidemill.models.onnx_proof import prove
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE
+from tidemill.models.reasons import NATIVE
+from tidemill.models.reasons_export import write_explainer
 from tidemill.models.saved_pipeline import read_stages
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
 
-NATIVE = "booster.ubj"
-
 
 @dataclass(frozen=True)
 class Package:
@@ -28,7 +28,8 @@ class Package:
 
     Args:
         spark: the folder of the saved pipeline.
-        graph: the folder of the graph, its description and, of an XGBoost model, the native booster.
+        graph: the folder of the graph, its description, what explains its scores and, of an XGBoost model, the native
+            booster.
         inputs: the features that it reads, each `double` or `string`.
         example: a training row: feature to value.
     """
@@ -62,7 +63,8 @@ def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path
     (graph / SAMPLE).write_text(json.dumps(proof.sample, ensure_ascii=False, allow_nan=False), "utf-8")
     last = read_stages(spark)[-1]
     if last.kind in BOOSTERS:
-        from tidemill.models.xgb import native_booster
+        from tidemill.models.xgb_native import native_booster
 
         (graph / NATIVE).write_bytes(native_booster(last.text(BOOSTER)))
+    write_explainer(spark, exported.null_text, graph)
     return Package(spark, graph, exported.inputs, proof.example)

@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 
+from tidemill.core.failpoints import failpoint
 from tidemill.core.quiet import quiet
 from tidemill.models.registry_flavor import TO_TRAIN, PackageFlavor, pinned
 
@@ -122,6 +123,7 @@ class Registry:
         """
         with quiet():
             self._log_documents(run, documents)
+            failpoint("train.uploading")
             with mlflow.start_run(run_id=run):  # it says the experiment, and so the place
                 logged = Model.log(None, flavor=PackageFlavor, name=_MODEL, package=package)
             self._client.set_terminated(run, "FINISHED")
@@ -203,6 +205,13 @@ class Registry:
         """A JSON document that was logged with a version."""
         with quiet():
             return mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{name}")
+
+    def packages(self, version: Version) -> tuple[dict[str, str], dict[str, str]]:
+        """The packages that a version was trained with, and the same ones here, as pip writes them, by name."""
+        with quiet():
+            model = Model.load(f"models:/{version.name}/{version.version}")
+        then = {text.partition("==")[0]: text for text in model.flavors["spark"].get("requirements", ())}
+        return then, dict(zip(then, pinned(then), strict=True))
 
     def fetch(self, version: Version, part: str, folder: Path) -> Path:
         """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there.

@@ -20,8 +20,9 @@ from tidemill.features.labels import build_population
 from tidemill.features.members import members_of
 from tidemill.features.pairs import AS_OF
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
+from tidemill.models.reasons import read_parts
 from tidemill.models.scoring_work import BucketWork, Graph, scored
-from tidemill.models.tables import PREDICTION, SCORE
+from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, REASONS, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,9 +49,13 @@ class Predictions:
     path: str
 
 
-def read_graph(folder: Path, threshold: float | None) -> Graph:
-    """The graph of a folder, to be taken to workers, with the threshold of its card."""
-    return Graph((folder / GRAPH).read_bytes(), (folder / DESCRIPTION).read_text("utf-8"), threshold)
+def read_graph(folder: Path, threshold: float | None, reasons: int = 0) -> Graph:
+    """The graph of a folder, to be taken to workers, with the threshold of its card, and how many reasons to give."""
+    parts = read_parts(folder) if reasons else None
+    explainer = None if parts is None else tuple(parts.items())
+    return Graph(
+        (folder / GRAPH).read_bytes(), (folder / DESCRIPTION).read_text("utf-8"), threshold, reasons, explainer
+    )
 
 
 def build_scoring_rows(builder: Builder, use_case: UseCase, times: Sequence[datetime]) -> Joined:
@@ -83,7 +88,7 @@ def build_predictions(
     rows = build_scoring_rows(builder, use_case, [at]).frame
     kept = [use_case.entity.key, AS_OF]
     types = dict(table.columns)
-    schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, SCORE, PREDICTION))
+    schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, SCORE, PREDICTION, REASONS, CONTRIBUTIONS))
     # One file, in the table's order: a population that needs Spark is not the one that is large.
     frame = rows.mapInArrow(partial(scored, graph=graph, kept=kept), schema)
     frame = frame.withColumns({name: F.lit(value) for name, value in beside.items()}).select(*table.names)

@@ -15,7 +15,8 @@ from tidemill.features.asof_search import look_up, micros
 from tidemill.features.members import bucket_members
 from tidemill.features.pairs import AS_OF
 from tidemill.models.onnx_scoring import decisions, make_scorer
-from tidemill.models.tables import PREDICTION, SCORE
+from tidemill.models.reasons import Explainer, make_explainer
+from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, REASONS, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,11 +38,15 @@ class Graph:
         graph: the ONNX file.
         description: what belongs to it, as JSON.
         threshold: the score from which on the prediction is 1; None where the score is the prediction.
+        reasons: so many reasons a row, at most.
+        explainer: the parts of what explains the scores, by name; None where nothing does, or no reasons are wanted.
     """
 
     graph: bytes
     description: str
     threshold: float | None
+    reasons: int = 0
+    explainer: tuple[tuple[str, bytes], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,13 +94,16 @@ def scored(
         beside: columns that are the same in all rows.
 
     Yields:
-        The columns kept, `score`, `prediction`, and those beside.
+        The columns kept, `score`, `prediction`, `reasons` and `contributions` (null without an explainer), and those
+        beside.
     """
     scorer = _scorer(graph.graph, graph.description)
     for batch in batches:
         scores = scorer.score(batch)
         columns = {name: batch.column(name) for name in kept}
         columns |= {SCORE: pa.array(scores), PREDICTION: pa.array(decisions(scores, graph.threshold))}
+        names, moved = _reasons(batch, graph)
+        columns |= {REASONS: names, CONTRIBUTIONS: moved}
         columns |= {name: pa.repeat(value, batch.num_rows) for name, value in beside}
         yield pa.RecordBatch.from_pydict(columns)
 
@@ -104,3 +112,17 @@ def scored(
 def _scorer(graph: bytes, description: str) -> Scorer:
     """Once a worker: champion and challenger."""
     return make_scorer(graph, json.loads(description))
+
+
+def _reasons(batch: pa.RecordBatch, graph: Graph) -> tuple[pa.Array, pa.Array]:
+    """For each row the inputs that moved its score most, and by how much."""
+    if graph.explainer is None:
+        return tuple(pa.nulls(batch.num_rows, pa.list_(kind)) for kind in (pa.string(), pa.float64()))
+    explainer = _explainer(graph.explainer)
+    return explainer.reasons(explainer.explain(batch), graph.reasons)
+
+
+@lru_cache(maxsize=2)
+def _explainer(parts: tuple[tuple[str, bytes], ...]) -> Explainer:
+    """Once a worker, as the scorer."""
+    return make_explainer(dict(parts))

@@ -9,7 +9,7 @@ from tidemill.data.tables import GOLD, OPS, Table
 if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
-SCORE, PREDICTION = "score", "prediction"
+SCORE, PREDICTION, REASONS, CONTRIBUTIONS = "score", "prediction", "reasons", "contributions"
 PROMOTIONS = Table(
     OPS,
     "promotions",
@@ -58,6 +58,23 @@ AUDITS = Table(
         ("batch_id", "string"),
     ),
 )
+BACKTESTS = Table(
+    OPS,
+    "backtests",
+    # Grain: backtest (its batch), training and evaluated time; `age` in steps of the use case's grid.
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("trained_at", "timestamp"),
+        ("evaluated_at", "timestamp"),
+        ("age", "bigint"),
+        ("family", "string"),
+        ("rows", "bigint"),
+        ("metric", "string"),
+        ("value", "double"),
+        ("batch_id", "string"),
+    ),
+)
 
 
 def training_sets_table(use_case: UseCase) -> Table:
@@ -103,7 +120,9 @@ def predictions_table(use_case: UseCase) -> Table:
     """Grain: entity, as-of time, model version and gold batch.
 
     `score` is the probability of the positive class or the predicted value; `prediction` the decision at the
-    threshold, or the value itself; `role` is `champion` or `shadow`.
+    threshold, or the value itself; `role` is `champion` or `shadow`. `reasons` are the inputs that moved the score
+    most, largest first, and `contributions` by how much, in the unit of the model's margin; null where none were asked
+    for.
     """
     return Table(
         GOLD,
@@ -113,6 +132,8 @@ def predictions_table(use_case: UseCase) -> Table:
             ("event_timestamp", "timestamp"),
             ("score", "double"),
             ("prediction", "double"),
+            ("reasons", "array<string>"),
+            ("contributions", "array<double>"),
             ("model_version", "string"),
             ("role", "string"),
             ("gold_batch", "string"),
@@ -120,4 +141,5 @@ def predictions_table(use_case: UseCase) -> Table:
         ),
         partitions=("batch_id",),
         sort=(use_case.entity.key,),
+        evolves=True,  # predictions that were made before there were reasons stay as they are
     )

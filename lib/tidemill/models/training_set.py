@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.tables import Lake
     from tidemill.models.splits import Plan
@@ -48,6 +48,10 @@ def build_training_set(spark: SparkSession, lake: Lake, use_case: UseCase, plan:
     times = plan.final
     spine = read_labels(spark, lake, use_case.name, use_case.label, times)
     joined = join_gold(lake, spine, use_case.views, times)
+    return replace(joined, frame=with_parts(joined.frame, plan))
+
+
+def with_parts(rows: DataFrame, plan: Plan) -> DataFrame:
+    """Rows with `part`: which fit may see them."""
     gate, train = times_predicate(AS_OF, plan.gate), times_predicate(AS_OF, plan.gate_train)
-    part = F.when(F.expr(gate), GATE).when(F.expr(train), TRAIN).otherwise(FINAL)
-    return replace(joined, frame=joined.frame.withColumn("part", part))
+    return rows.withColumn("part", F.when(F.expr(gate), GATE).when(F.expr(train), TRAIN).otherwise(FINAL))

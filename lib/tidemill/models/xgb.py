@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from xgboost import Booster
 from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 
 if TYPE_CHECKING:
@@ -34,10 +33,3 @@ def xgb_classifier_stages(parameters: dict[str, Any], seed: int) -> list[Estimat
 def xgb_regressor_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
     """Stages from the assembled `features` to a value."""
     return [SparkXGBRegressor(random_state=seed, **_FIXED, **parameters)]
-
-
-def native_booster(text: str) -> bytes:
-    """A booster's JSON in XGBoost's own binary form (`ubj`)."""
-    booster = Booster()
-    booster.load_model(bytearray(text, "utf-8"))
-    return bytes(booster.save_raw("ubj"))

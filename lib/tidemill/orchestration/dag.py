@@ -15,7 +15,7 @@ ORDER = (
     "score",
     "monitor",
 )
-OUTSIDE = ("maintain", "replay")
+OUTSIDE = ("maintain", "replay", "reproduce", "backtest")
 
 
 def pipeline_steps(*, generated: bool) -> tuple[str, ...]:
