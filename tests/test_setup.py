@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REPO = Path(__file__).parents[1]
+LUIGI = "tests/orchestration/locks/luigi.lock"
 TOOLS = """
     awk bash cat chmod cp cut dirname env flock grep head id ln ls mkdir mktemp mv readlink rm sed sh sha256sum sleep
     touch uname
@@ -127,7 +128,7 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "it's a tree"
-    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh")
+    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh", "lib/orchestrators.sh")
     for name in (*scripts, "conf/ivy.xml", "conf/ivysettings.xml", "tests/servers/kafka.xml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, root / name)
@@ -135,6 +136,7 @@ def tree(tmp_path: Path) -> Tree:
     for job in ("ingest", "build_features", "train", "_private"):
         write(root / f"jobs/{job}.py", f'"""The job {job}."""\n')
     write(root / "pyproject.toml", '[project]\nversion = "1"\n[dependency-groups]\n[tool.x]\n')
+    write(root / LUIGI, "luigi==1 \\\n    --hash=sha256:00\n")
     write(root / "requirements.lock", "setuptools==1 \\\n    --hash=sha256:00\nsix==1.17.0 \\\n    --hash=sha256:01\n")
     write(
         root / "requirements-dev.lock", "setuptools==1 \\\n    --hash=sha256:00\npytest==9 \\\n    --hash=sha256:02\n"
@@ -581,6 +583,9 @@ def test_the_jvm_says_nothing_on_standard_output_and_one_notice_less(tree: Tree)
 # --------------------------------------------------------------------------------------------------------- test.sh
 
 
+USUAL = "not soak and not orchestrators and not cluster"
+
+
 def checks(tree: Tree) -> list[str]:
     wanted = re.compile(r"(ruff|mypy|lint-imports)\b|-P -m pytest")
     return [re.sub(r"--junit-xml=\S+", "--junit-xml=X", call).rstrip() for call in tree.calls if wanted.match(call)]
@@ -591,7 +596,7 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert done.returncode == 0, done.stderr
     assert any("requirements-dev.lock" in call for call in tree.calls)
     linters = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-    halves = [f"-P -m pytest -m not soak --junit-xml=X {half}" for half in ("--ignore=tests/e2e", "tests/e2e")]
+    halves = [f"-P -m pytest -m {USUAL} --junit-xml=X {half}" for half in ("--ignore=tests/e2e", "tests/e2e")]
     assert checks(tree)[: len(linters)] == linters
     assert sorted(checks(tree)[len(linters) :]) == halves
     tree.forget_calls()
@@ -601,15 +606,18 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert checks(tree) == linters
     tree.forget_calls()
     assert tree.run("test.sh", "tests/core", "-k", "time").returncode == 0
-    assert checks(tree) == ["-P -m pytest -m not soak --junit-xml=X tests/core -k time"]
+    assert checks(tree) == [f"-P -m pytest -m {USUAL} --junit-xml=X tests/core -k time"]
 
 
 def test_behind_a_switch_a_skip_is_a_failure(tree: Tree) -> None:
     write(tree.root / "junit.xml", '<testcase><skipped type="pytest.xfail"/></testcase>')
-    assert tree.run("test.sh", "--soak", "-x").returncode == 0
-    assert checks(tree) == ["-P -m pytest -m soak --junit-xml=X -x"]
+    for mark in ("soak", "orchestrators", "cluster"):
+        done = tree.run("test.sh", f"--{mark}", "-x")
+        assert done.returncode == 0, done.stderr
+        assert checks(tree) == [f"-P -m pytest -m {mark} --junit-xml=X -x"]
+        tree.forget_calls()
     write(tree.root / "junit.xml", '<testcase><skipped type="pytest.skip" message="no broker"/></testcase>')
-    for switch in ("--soak", "--no-skips"):
+    for switch in ("--soak", "--orchestrators", "--cluster", "--no-skips"):
         done = tree.run("test.sh", switch)
         assert (done.returncode, done.stderr) == (1, "failed: a test was skipped, and nothing may be\n")
     assert tree.run("test.sh").returncode == 0
@@ -688,6 +696,29 @@ def test_postgresql_and_redis_are_installed_from_debian_where_that_is_allowed(tr
     assert len(tree.calls) == 1
 
 
+# ---------------------------------------------------------------------------------------- orchestrators for the tests
+
+
+def test_an_orchestrator_is_installed_once_for_each_lock_file(tree: Tree) -> None:
+    lock = tree.root / LUIGI
+    write(tree.root / "junit.xml", "")
+    assert tree.run("test.sh", "-k", "x").returncode == 0
+    folder = tree.root / ".cache/orchestrators/luigi"
+    assert not folder.exists()
+    assert tree.run("test.sh", "--orchestrators").returncode == 0
+    assert (folder / ".lock").read_text() == lock.read_text()
+    assert [call for call in tree.calls if call.endswith(f"--require-hashes -r {lock}")] != []
+    tree.forget_calls()
+    assert tree.run("test.sh", "--orchestrators").returncode == 0
+    assert len(tree.calls) == 1
+    write(lock, "luigi==2 \\\n    --hash=sha256:00\n")
+    write(tree.root / "pip-says", "echo 'connection refused' >&2; exit 1")
+    assert tree.run("test.sh", "--orchestrators").returncode == 69
+    (tree.root / "pip-says").unlink()
+    assert tree.run("test.sh", "--orchestrators").returncode == 0
+    assert "luigi==2" in (folder / ".lock").read_text()
+
+
 # ------------------------------------------------------------------------------------------------------- lock files
 
 
@@ -695,7 +726,10 @@ def pins(name: str) -> set[str]:
     return {line.rstrip(" \\") for line in (REPO / name).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+ORCHESTRATORS = sorted(str(path.relative_to(REPO)) for path in REPO.glob("tests/orchestration/locks/*.lock"))
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", *ORCHESTRATORS])
 def test_a_lock_file_has_hashes_and_no_address(name: str) -> None:
     text = (REPO / name).read_text()
     assert re.findall(r"://|--index|--extra-index|--find-links|--trusted-host|(?<=[\s=])/\S+", text) == []

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, quarantine
+from tidemill.cli import catalog, contracts, dag, quarantine
 from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
@@ -20,12 +20,13 @@ from tidemill.data.read import read_arrow, version_of
 from tidemill.data.tables import Lake
 from tidemill.models.tables import PROMOTIONS
 from tidemill.models.use_case import load_use_case
-from tidemill.orchestration.dag import ORDER, OUTSIDE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contracts.app, name="contract")
 app.command()(catalog.catalog)
+app.command()(dag.dag)
+app.command()(dag.resume)
 
 
 def main() -> NoReturn:
@@ -97,13 +98,6 @@ def promotions(use_case: str, root: Root = ROOT, as_json: Json = False) -> None:
     rows = sorted((r for r in rows if r["use_case"] == use_case), key=lambda r: r["decided_at"], reverse=True)
     columns = ("as_of", "decision", "challenger_version", "champion_version", "reasons")
     show_rows([{c: r[c] for c in columns} for r in rows], columns, as_json=as_json)
-
-
-@app.command()
-def dag() -> None:
-    """Prints the order of the jobs."""
-    print(" -> ".join(ORDER))
-    print("beside them: " + ", ".join(OUTSIDE))
 
 
 @app.command()
