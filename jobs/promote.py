@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Decides once about each challenger; an older run never moves the alias."""
     use_case, lake = context.use_case, context.lake
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     number = registry.alias(use_case.name, CHALLENGER)
     if number is None:
         return Result(SKIPPED, notes=("there is no challenger to promote",))

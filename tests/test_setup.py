@@ -198,7 +198,7 @@ def test_a_mistyped_call_is_answered_before_any_set_up(tree: Tree, arguments: li
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (64, "", 3)
     said, where, following = three_lines(done.stderr)
     assert said == what
-    assert "build_features, ingest, train" in following or "conf/spark/ has: local" in where
+    assert "build_features, ingest, train" in following or "conf/spark/ has: databricks, kubernetes, local" in where
     assert tree.calls == []
     assert not (tree.root / ".cache").exists()
 
@@ -542,13 +542,16 @@ def test_a_job_gets_the_same_environment_whoever_starts_it(tree: Tree) -> None:
 
 def test_on_a_cluster_the_jars_travel_with_the_job(tree: Tree) -> None:
     write(tree.root / "conf/spark/cluster.conf", "spark.master  spark://head:7077\n")
-    done = tree.run("spark-submit.sh", "train", "--env", "cluster", TIDEMILL_VERBOSE="1")
+    master = {"TIDEMILL_MASTER": "spark://other:7077"}
+    done = tree.run("spark-submit.sh", "train", "--env", "cluster", TIDEMILL_VERBOSE="1", **master)
     got = variables(done.stdout)
     words = shlex.split(got["PYSPARK_SUBMIT_ARGS"])
     (jars,) = (tree.root / ".cache/jars").iterdir()
     assert words[1] == f"{tree.root}/conf/spark/cluster.conf"
     assert words[words.index("--jars") + 1] == f"{jars}/io.delta_delta-spark_4.2_2.13-4.4.0.jar,{jars}/second.jar"
     assert "--driver-class-path" not in words
+    assert words[words.index("--master") + 1] == "spark://other:7077"
+    assert f"spark.executorEnv.PYTHONPATH={tree.root}/lib:{tree.root}" in words
     assert any("-Dtidemill.log.level=INFO" in word for word in words)
     assert "SPARK_LOCAL_IP" not in got
 

@@ -6,6 +6,8 @@ they may take. Each key is documented beside its value in `conf/base.yaml`.
 
 from __future__ import annotations
 
+import os
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Positive = Annotated[int, Field(gt=0)]
+_SHARED = "cluster"  # the overlay of every environment that has settings for Spark and none of its own
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -102,12 +106,28 @@ class Maintain(_Section):
     retention_hours: Annotated[int, Field(ge=0)]
 
 
+class Services(_Section):
+    """Servers that stand in for files below the root."""
+
+    tracking: str
+    feature_store: str
+
+    @field_validator("tracking")
+    @classmethod
+    def _from_the_environment(cls, value: str) -> str:
+        missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
+        if missing:
+            raise ValueError(f"the environment variable {missing[0]} is not set")
+        return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+
+
 class Config(_Section):
     """The whole configuration of a run."""
 
     layout: Layout
     lease_timeout: Annotated[float, Field(ge=0)]
     parallel_tables: Positive
+    services: Services
     sources: dict[str, SourcePlace]
     generate: Generate
     stream: Stream
@@ -123,7 +143,7 @@ def load_config(folder: Path, environment: str, overrides: Iterable[str] = ()) -
 
     Args:
         folder: holds `base.yaml` and the overlays.
-        environment: the overlay's name without its ending.
+        environment: the overlay's name without its ending, or that of settings in `spark/`.
         overrides: `key.subkey=value` texts; values are YAML.
 
     Raises:
@@ -131,8 +151,11 @@ def load_config(folder: Path, environment: str, overrides: Iterable[str] = ()) -
     """
     values = _read(folder / "base.yaml")
     overlay = folder / f"{environment}.yaml"
+    if not overlay.exists() and (folder / "spark" / f"{environment}.conf").exists():
+        overlay = folder / f"{_SHARED}.yaml"
     if not overlay.exists():
-        known = [p.stem for p in folder.glob("*.yaml") if p.stem != "base"]
+        known = [p.stem for p in folder.glob("*.yaml") if p.stem not in {"base", _SHARED}]
+        known += [p.stem for p in (folder / "spark").glob("*.conf")]
         raise TidemillError(
             "E_ENVIRONMENT",
             f"there is no environment {environment!r}",
