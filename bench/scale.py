@@ -2,7 +2,7 @@
 
 What a job asks before any row is read: the ledger of all batches, which batches of a table were known at a time, the
 files of its snapshot by bucket, and which partitions are crowded. The rows of ten terabytes are not here, but their
-books are: the log of a table that names a million files, and a ledger. A quarter and a sixteenth of it tell how it grows.
+books are: the log of a table that names a million files, and a ledger. Parts of it tell how it grows.
 """
 
 from __future__ import annotations

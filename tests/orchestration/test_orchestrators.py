@@ -45,7 +45,8 @@ def test_a_flow_runs_fails_and_is_resumed(name: str, tmp_path: Path) -> None:
         "DO_NOT_TRACK": "1",
         "DAGSTER_DISABLE_TELEMETRY": "1",
     }
-    command = [str(programs / "python"), str(HERE / "drivers/drive.py"), name, "everything", submit, root, AS_OF]
+    command = [str(programs / "python"), str(HERE / "drivers/drive.py"), name, "everything"]
+    command += [str(submit), str(root), AS_OF]
     done = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     found = json.loads(done.stdout.splitlines()[-1])
