@@ -19,9 +19,9 @@ def settings(path: Path) -> dict[str, str]:
 def test_every_environment_has_a_configuration(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_TRACKING", "http://127.0.0.1:5000")
     config = load_config(HOME / "conf", path.stem)
-    local = path.stem == "local"
-    assert config.services.tracking == ("" if local else "http://127.0.0.1:5000")
-    assert (config.layout.buckets, config.layout.period) == ((4, "all") if local else (64, "month"))
+    assert config.services.tracking == ("" if path.stem == "local" else "http://127.0.0.1:5000")
+    one_machine = path.stem in {"local", "trial"}
+    assert (config.layout.buckets, config.layout.period) == ((4, "all") if one_machine else (64, "month"))
     assert (HOME / "feature_repo" / config.services.feature_store).is_file()
 
 
@@ -36,7 +36,7 @@ def test_every_group_of_settings_is_explained(path: Path) -> None:
 def test_what_makes_rows_equal_is_equal_everywhere() -> None:
     same = ("spark.sql.session.timeZone", "spark.sql.parquet.outputTimestampType")
     found = {path.stem: [settings(path).get(name) for name in same] for path in SPARK}
-    assert set(found) == {"local", "standalone", "yarn", "kubernetes", "databricks"}
+    assert set(found) == {"local", "trial", "standalone", "yarn", "kubernetes", "databricks"}
     assert all(values == ["UTC", "TIMESTAMP_MICROS"] for values in found.values())
     options = [settings(path)["spark.driver.defaultJavaOptions"] for path in SPARK]
     assert all(text.startswith("-Duser.timezone=UTC -Duser.language=en -Duser.country=US") for text in options)
