@@ -22,7 +22,7 @@ AS_OF = "2025-01-05"
 GO_ON = {"dagster", "luigi", "metaflow"}
 
 
-@pytest.mark.parametrize("name", ["airflow", "dagster", "kubeflow", "luigi", "metaflow", "prefect"])
+@pytest.mark.parametrize("name", ["luigi", "kubeflow", "dagster", "metaflow", "prefect", "airflow"])
 def test_a_flow_runs_fails_and_is_resumed(name: str, tmp_path: Path) -> None:
     environments = os.environ.get("TIDEMILL_ORCHESTRATORS")
     if not environments:
@@ -47,7 +47,7 @@ def test_a_flow_runs_fails_and_is_resumed(name: str, tmp_path: Path) -> None:
     }
     command = [str(programs / "python"), str(HERE / "drivers/drive.py"), name, "everything"]
     command += [str(submit), str(root), AS_OF]
-    done = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False, timeout=1800)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     found = json.loads(done.stdout.splitlines()[-1])
     flow = flow_named("everything")
