@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -165,10 +166,8 @@ def test_a_tracking_server(tmp_path: Path) -> None:
 
 
 def test_a_clock_beside_that_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     now = time.time()
-    monkeypatch.setattr(checks_machine.time, "time", lambda: now - 90)
+    monkeypatch.setattr(time, "time", lambda: now - 90)
     found = checks_machine.clock(tmp_path)
     assert (int(found.code), found.said) == (78, f"files in {tmp_path} are stamped +90 s beside this machine's clock")
 
