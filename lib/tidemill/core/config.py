@@ -6,14 +6,13 @@ they may take. Each key is documented beside its value in `conf/base.yaml`.
 
 from __future__ import annotations
 
-import os
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.external_config import Services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 Positive = Annotated[int, Field(gt=0)]
 _SHARED = "cluster"  # the overlay of every environment that has settings for Spark and none of its own
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -104,21 +102,6 @@ class Maintain(_Section):
 
     target_files: Positive
     retention_hours: Annotated[int, Field(ge=0)]
-
-
-class Services(_Section):
-    """Servers that stand in for files below the root."""
-
-    tracking: str
-    feature_store: str
-
-    @field_validator("tracking")
-    @classmethod
-    def _from_the_environment(cls, value: str) -> str:
-        missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
-        if missing:
-            raise ValueError(f"the environment variable {missing[0]} is not set")
-        return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
 
 
 class Config(_Section):
