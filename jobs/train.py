@@ -49,7 +49,8 @@ def run(context: Context) -> Result:
         for parent in registry.unfinished(version):  # something ended that training after it had registered
             finish(registry, parent, version, registry.document(version, CARD))
         return Result(SKIPPED, model=challenger(version), facts={"training_set_id": identity})
-    refuse_leaks(context, audit(context)[0])
+    audited = audit(context)
+    refuse_leaks(context, audited.findings)
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
     # What it is made from is pinned before it is read: no compaction may take these files away later.
@@ -72,6 +73,7 @@ def run(context: Context) -> Result:
             spark, lake, gate_scores_table(use_case), {"training_set_id": identity}, use_case.task, THRESHOLD
         )
         card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.model_dump())
+        card["audit"] = audited.batch_id
         held = column_statistics(rows, table.columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("exporting the best")

@@ -11,16 +11,13 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, dag, doctor, quarantine
+from tidemill.cli import catalog, contracts, dag, doctor, promotions, quarantine
 from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
 from tidemill.core.time import from_micros
-from tidemill.data.read import read_arrow, version_of
-from tidemill.data.tables import Lake
-from tidemill.models.tables import PROMOTIONS
 from tidemill.models.use_case import load_use_case
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -30,6 +27,8 @@ app.command()(catalog.catalog)
 app.command()(dag.dag)
 app.command()(dag.resume)
 app.command()(doctor.doctor)
+for command in promotions.COMMANDS:
+    app.command()(command)
 
 
 def main() -> NoReturn:
@@ -92,17 +91,6 @@ def runs(root: Root = ROOT, as_json: Json = False) -> None:
     columns = ("run_id", "use_case", "as_of", "status", "seconds", "report")
     rows = [{c: s.get(c) for c in columns} for s in summaries(root)]
     show_rows(rows, columns, as_json=as_json)
-
-
-@app.command()
-def promotions(use_case: str, root: Root = ROOT, as_json: Json = False) -> None:
-    """Lists the decisions about a use case's challengers, newest first, with their reasons."""
-    known_root(root)
-    lake = Lake(root.resolve(), "console")
-    rows = read_arrow(lake, PROMOTIONS).to_pylist() if version_of(lake, PROMOTIONS) is not None else []
-    rows = sorted((r for r in rows if r["use_case"] == use_case), key=lambda r: r["decided_at"], reverse=True)
-    columns = ("as_of", "decision", "challenger_version", "champion_version", "reasons")
-    show_rows([{c: r[c] for c in columns} for r in rows], columns, as_json=as_json)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.external_config import Services
+from tidemill.core.gate_config import Promote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,6 +117,7 @@ class Config(_Section):
     stream: Stream
     audit: Audit
     train: Train
+    promote: Promote
     materialize: Materialize
     monitor: Monitor
     maintain: Maintain
