@@ -3,25 +3,29 @@
 #   ./test.sh                      all linters, and all tests but those behind a switch
 #   ./test.sh tests/core -k time   these tests, no linters
 #   ./test.sh --soak               minutes of faults; a skipped test fails the run
+#   ./test.sh --orchestrators      flows in Airflow and its like, each in an environment of its own; likewise
+#   ./test.sh --cluster            the pipeline on a standalone cluster with real services; likewise
 #   ./test.sh --no-skips           as without, and a skipped test fails the run: what CI calls
 set -euo pipefail
 # shellcheck source=lib/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
 # shellcheck source=lib/servers.sh
 source "$repo/lib/servers.sh"
+# shellcheck source=lib/orchestrators.sh
+source "$repo/lib/orchestrators.sh"
 
 strict=""
-soak=""
-marks="not soak"
+switch=""
+marks="not soak and not orchestrators and not cluster"
 case ${1:-} in
   -h | --help)
-    sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
-  --soak)
+  --soak | --orchestrators | --cluster)
     strict=yes
-    soak=yes
-    marks=soak
+    switch=$1
+    marks=${1#--}
     shift
     ;;
   --no-skips)
@@ -32,6 +36,7 @@ esac
 
 ensure_setup dev java
 ensure_servers
+[[ $switch != --orchestrators ]] || ensure_orchestrators
 # A test's JVM lives for minutes and computes little: compiling lightly saves a quarter of it.
 set_environment local "-XX:TieredStopAtLevel=1"
 cd "$repo"
@@ -47,7 +52,7 @@ tests() { # NAME ARGUMENTS...
 }
 
 status=0
-if [[ -z $soak && $# -eq 0 ]]; then
+if [[ -z $switch && $# -eq 0 ]]; then
   failed=""
   check() { # NAME COMMAND...
     local name=$1

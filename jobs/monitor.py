@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Judges what `score` wrote at T; what was judged before, on the same rows and labels, is not judged again."""
     use_case, lake = context.use_case, context.lake
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     versions = scoring_versions(context, registry, context.as_of)
     if not versions:
         return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor",))

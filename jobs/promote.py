@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Decides once about each challenger; an older run never moves the alias."""
     name, lake = context.use_case.name, context.lake
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     number = registry.alias(name, CHALLENGER)
     if number is None:
         return Result(SKIPPED, notes=("there is no challenger to promote",))

@@ -29,7 +29,7 @@ def run(context: Context) -> Result:
     use_case, lake = context.use_case, context.lake
     table, builder = predictions_table(use_case), gold_builder(context)
     notes = check_freshness(context)
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     written, population, facts = 0, 0, {}
     for at in dict.fromkeys((context.as_of, *context.requested)):
         gold = "-".join(b for view in use_case.views for b in view_batches(lake, view, [at]))

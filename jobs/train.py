@@ -45,7 +45,7 @@ def run(context: Context) -> Result:
     inputs = {**training_set_inputs(lake, use_case, plan.final), **context.again}
     identity = training_set_id(inputs, settings.model_dump())
     context.progress.say("opening the registry")
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     version = registry.version_of(use_case.name, identity)
     if version is not None:
         for parent in registry.unfinished(version):  # something ended that training after it had registered

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# For maintainers: makes the lock files anew from pyproject.toml, conf/ivy.xml and tests/servers/kafka.xml. Needs uv, a
-# network and a finished set-up.
+# For maintainers: makes the lock files anew from pyproject.toml, the .in files of tests/orchestration/locks, conf/ivy.xml and
+# tests/servers/kafka.xml. Needs uv, a network and a finished set-up.
 # Versions that are locked stay unless pyproject.toml forbids them; ./lib/relock.sh --upgrade takes the newest.
 set -euo pipefail
 # shellcheck source=lib/setup.sh
@@ -12,11 +12,12 @@ compile() { # OUTPUT OPTIONS...
   shift
   # Hashes, and nothing of where it was made: no index, no folder of links, no path.
   env -u UV_FIND_LINKS -u PIP_FIND_LINKS uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --custom-compile-command ./lib/relock.sh "$@" --output-file "$output" pyproject.toml
+    --no-emit-index-url --custom-compile-command ./lib/relock.sh "$@" --output-file "$output"
 }
-compile requirements.lock --group build "$@"
+compile requirements.lock --group build "$@" pyproject.toml
 # What the base has, the tests have too: the same versions.
-compile requirements-dev.lock --group build --group dev --constraints requirements.lock "$@"
+compile requirements-dev.lock --group build --group dev --constraints requirements.lock "$@" pyproject.toml
+for wanted in tests/orchestration/locks/*.in; do compile "${wanted%.in}.lock" "$@" "$wanted"; done
 
 find_java || fail 69 E_JAVA "no Java $JAVA_NEEDED was found" "JAVA_HOME, PATH" "$(how_to_install java)"
 : >>"$log"

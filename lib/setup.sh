@@ -550,6 +550,9 @@ set_environment() { # ENVIRONMENT [JVM_OPTION...]
   else
     local list=("$jars"/*.jar)
     arguments+=(--jars "$(IFS=, && printf '%s' "${list[*]}")")
+    # Where a file cannot know it: which cluster, and where executors that share this folder find the code.
+    [[ -z ${TIDEMILL_MASTER:-} ]] || arguments+=(--master "$TIDEMILL_MASTER")
+    arguments+=(--conf "spark.executorEnv.PYTHONPATH=$repo/lib:$repo" --conf spark.executorEnv.OMP_NUM_THREADS=1)
   fi
   PYSPARK_SUBMIT_ARGS=$(quoted "${arguments[@]}" pyspark-shell)
   export PYSPARK_SUBMIT_ARGS

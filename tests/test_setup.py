@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REPO = Path(__file__).parents[1]
+LUIGI = "tests/orchestration/locks/luigi.lock"
 TOOLS = """
     awk bash cat chmod cp cut dirname env flock grep head id ln ls mkdir mktemp mv readlink rm sed sh sha256sum sleep
     touch uname
@@ -127,7 +128,7 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "it's a tree"
-    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh")
+    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh", "lib/orchestrators.sh")
     for name in (*scripts, "conf/ivy.xml", "conf/ivysettings.xml", "tests/servers/kafka.xml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, root / name)
@@ -135,6 +136,7 @@ def tree(tmp_path: Path) -> Tree:
     for job in ("ingest", "build_features", "train", "_private"):
         write(root / f"jobs/{job}.py", f'"""The job {job}."""\n')
     write(root / "pyproject.toml", '[project]\nversion = "1"\n[dependency-groups]\n[tool.x]\n')
+    write(root / LUIGI, "luigi==1 \\\n    --hash=sha256:00\n")
     write(root / "requirements.lock", "setuptools==1 \\\n    --hash=sha256:00\nsix==1.17.0 \\\n    --hash=sha256:01\n")
     write(
         root / "requirements-dev.lock", "setuptools==1 \\\n    --hash=sha256:00\npytest==9 \\\n    --hash=sha256:02\n"
@@ -196,7 +198,7 @@ def test_a_mistyped_call_is_answered_before_any_set_up(tree: Tree, arguments: li
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (64, "", 3)
     said, where, following = three_lines(done.stderr)
     assert said == what
-    assert "build_features, ingest, train" in following or "conf/spark/ has: local" in where
+    assert "build_features, ingest, train" in following or "conf/spark/ has: databricks, kubernetes, local" in where
     assert tree.calls == []
     assert not (tree.root / ".cache").exists()
 
@@ -222,7 +224,7 @@ def test_help_lists_the_jobs_and_needs_no_set_up(tree: Tree) -> None:
     done = tree.run("spark-submit.sh", "--help")
     assert (done.returncode, done.stderr, tree.calls) == (0, "", [])
     assert "  build_features   The job build_features.\n" in done.stdout
-    assert "Environments (--env): local." in done.stdout
+    assert "Environments (--env): databricks, kubernetes, local, standalone, trial, yarn." in done.stdout
 
 
 # ----------------------------------------------------------------------------------------------------------- Java
@@ -540,13 +542,16 @@ def test_a_job_gets_the_same_environment_whoever_starts_it(tree: Tree) -> None:
 
 def test_on_a_cluster_the_jars_travel_with_the_job(tree: Tree) -> None:
     write(tree.root / "conf/spark/cluster.conf", "spark.master  spark://head:7077\n")
-    done = tree.run("spark-submit.sh", "train", "--env", "cluster", TIDEMILL_VERBOSE="1")
+    master = {"TIDEMILL_MASTER": "spark://other:7077"}
+    done = tree.run("spark-submit.sh", "train", "--env", "cluster", TIDEMILL_VERBOSE="1", **master)
     got = variables(done.stdout)
     words = shlex.split(got["PYSPARK_SUBMIT_ARGS"])
     (jars,) = (tree.root / ".cache/jars").iterdir()
     assert words[1] == f"{tree.root}/conf/spark/cluster.conf"
     assert words[words.index("--jars") + 1] == f"{jars}/io.delta_delta-spark_4.2_2.13-4.4.0.jar,{jars}/second.jar"
     assert "--driver-class-path" not in words
+    assert words[words.index("--master") + 1] == "spark://other:7077"
+    assert f"spark.executorEnv.PYTHONPATH={tree.root}/lib:{tree.root}" in words
     assert any("-Dtidemill.log.level=INFO" in word for word in words)
     assert "SPARK_LOCAL_IP" not in got
 
@@ -581,6 +586,9 @@ def test_the_jvm_says_nothing_on_standard_output_and_one_notice_less(tree: Tree)
 # --------------------------------------------------------------------------------------------------------- test.sh
 
 
+USUAL = "not soak and not orchestrators and not cluster"
+
+
 def checks(tree: Tree) -> list[str]:
     wanted = re.compile(r"(ruff|mypy|lint-imports)\b|-P -m pytest")
     return [re.sub(r"--junit-xml=\S+", "--junit-xml=X", call).rstrip() for call in tree.calls if wanted.match(call)]
@@ -591,7 +599,7 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert done.returncode == 0, done.stderr
     assert any("requirements-dev.lock" in call for call in tree.calls)
     linters = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-    halves = [f"-P -m pytest -m not soak --junit-xml=X {half}" for half in ("--ignore=tests/e2e", "tests/e2e")]
+    halves = [f"-P -m pytest -m {USUAL} --junit-xml=X {half}" for half in ("--ignore=tests/e2e", "tests/e2e")]
     assert checks(tree)[: len(linters)] == linters
     assert sorted(checks(tree)[len(linters) :]) == halves
     tree.forget_calls()
@@ -601,15 +609,18 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert checks(tree) == linters
     tree.forget_calls()
     assert tree.run("test.sh", "tests/core", "-k", "time").returncode == 0
-    assert checks(tree) == ["-P -m pytest -m not soak --junit-xml=X tests/core -k time"]
+    assert checks(tree) == [f"-P -m pytest -m {USUAL} --junit-xml=X tests/core -k time"]
 
 
 def test_behind_a_switch_a_skip_is_a_failure(tree: Tree) -> None:
     write(tree.root / "junit.xml", '<testcase><skipped type="pytest.xfail"/></testcase>')
-    assert tree.run("test.sh", "--soak", "-x").returncode == 0
-    assert checks(tree) == ["-P -m pytest -m soak --junit-xml=X -x"]
+    for mark in ("soak", "orchestrators", "cluster"):
+        done = tree.run("test.sh", f"--{mark}", "-x")
+        assert done.returncode == 0, done.stderr
+        assert checks(tree) == [f"-P -m pytest -m {mark} --junit-xml=X -x"]
+        tree.forget_calls()
     write(tree.root / "junit.xml", '<testcase><skipped type="pytest.skip" message="no broker"/></testcase>')
-    for switch in ("--soak", "--no-skips"):
+    for switch in ("--soak", "--orchestrators", "--cluster", "--no-skips"):
         done = tree.run("test.sh", switch)
         assert (done.returncode, done.stderr) == (1, "failed: a test was skipped, and nothing may be\n")
     assert tree.run("test.sh").returncode == 0
@@ -688,6 +699,29 @@ def test_postgresql_and_redis_are_installed_from_debian_where_that_is_allowed(tr
     assert len(tree.calls) == 1
 
 
+# ---------------------------------------------------------------------------------------- orchestrators for the tests
+
+
+def test_an_orchestrator_is_installed_once_for_each_lock_file(tree: Tree) -> None:
+    lock = tree.root / LUIGI
+    write(tree.root / "junit.xml", "")
+    assert tree.run("test.sh", "-k", "x").returncode == 0
+    folder = tree.root / ".cache/orchestrators/luigi"
+    assert not folder.exists()
+    assert tree.run("test.sh", "--orchestrators").returncode == 0
+    assert (folder / ".lock").read_text() == lock.read_text()
+    assert [call for call in tree.calls if call.endswith(f"--require-hashes -r {lock}")] != []
+    tree.forget_calls()
+    assert tree.run("test.sh", "--orchestrators").returncode == 0
+    assert len(tree.calls) == 1
+    write(lock, "luigi==2 \\\n    --hash=sha256:00\n")
+    write(tree.root / "pip-says", "echo 'connection refused' >&2; exit 1")
+    assert tree.run("test.sh", "--orchestrators").returncode == 69
+    (tree.root / "pip-says").unlink()
+    assert tree.run("test.sh", "--orchestrators").returncode == 0
+    assert "luigi==2" in (folder / ".lock").read_text()
+
+
 # ------------------------------------------------------------------------------------------------------- lock files
 
 
@@ -695,7 +729,10 @@ def pins(name: str) -> set[str]:
     return {line.rstrip(" \\") for line in (REPO / name).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+ORCHESTRATORS = sorted(str(path.relative_to(REPO)) for path in REPO.glob("tests/orchestration/locks/*.lock"))
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", *ORCHESTRATORS])
 def test_a_lock_file_has_hashes_and_no_address(name: str) -> None:
     text = (REPO / name).read_text()
     assert re.findall(r"://|--index|--extra-index|--find-links|--trusted-host|(?<=[\s=])/\S+", text) == []

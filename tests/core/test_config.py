@@ -73,7 +73,8 @@ def test_a_wrong_file_is_a_configuration_error(tmp_path: Path, text: str, what: 
     assert str(tmp_path) in error.where
 
 
-def test_every_environment_can_be_read() -> None:
+def test_every_environment_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_TRACKING", "http://127.0.0.1:5000")
     for path in CONF.glob("*.yaml"):
         if path.stem != "base":
             assert load_config(CONF, path.stem).layout.buckets & (load_config(CONF, path.stem).layout.buckets - 1) == 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,3 +57,16 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
     if bool(found.since) != bool(found.until):
         parser.error("--from and --until go together")
     return found
+
+
+def words_of(arguments: Mapping[str, Any]) -> list[str]:
+    """The words that `parse_arguments` reads these arguments from, as a run's record keeps them."""
+    options = {"since": "--from"}
+    words: list[str] = []
+    for name, value in arguments.items():
+        option = options.get(name, f"--{name.replace('_', '-')}")
+        if isinstance(value, bool):
+            words += [option] if value else []
+        else:
+            words += [word for one in (value if isinstance(value, list) else [value]) for word in (option, str(one))]
+    return words

@@ -11,19 +11,22 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, promotions, quarantine
+from tidemill.cli import catalog, contracts, dag, doctor, promotions, quarantine
 from tidemill.cli.job import HOME
-from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
+from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
+from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
 from tidemill.core.time import from_micros
 from tidemill.models.use_case import load_use_case
-from tidemill.orchestration.dag import ORDER, OUTSIDE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contracts.app, name="contract")
 app.command()(catalog.catalog)
+app.command()(dag.dag)
+app.command()(dag.resume)
+app.command()(doctor.doctor)
 for command in promotions.COMMANDS:
     app.command()(command)
 
@@ -31,8 +34,7 @@ for command in promotions.COMMANDS:
 def main() -> NoReturn:
     """Runs the command; errors are said in three lines, with the exit codes of the jobs."""
     try:
-        app(standalone_mode=False)
-        code = Exit.OK
+        code = Exit(app(standalone_mode=False) or Exit.OK)  # what a command leaves with by typer.Exit comes back
     except TidemillError as error:
         print(error.lines(), file=sys.stderr)
         code = error.exit_code
@@ -50,14 +52,17 @@ def main() -> NoReturn:
 
 
 @app.command()
-def lookup(use_case: str, key: str, root: Root = ROOT, repo: Repo = REPO, as_json: Json = False) -> None:
+def lookup(
+    use_case: str, key: str, root: Root = ROOT, repo: Repo = REPO, env: Env = "local", as_json: Json = False
+) -> None:
     """Shows the online features of one entity and the age of each value, through Feast's own API."""
     found = load_use_case(repo, use_case)
     known_root(root)
     from tidemill.features.feast_store import online_rows, open_store
     from tidemill.features.repository import repository_yaml
 
-    store = open_store(repository_yaml(repo, REPO), root.resolve())
+    described = load_config(HOME / "conf", env).services.feature_store
+    store = open_store(repository_yaml(repo, REPO, described), root.resolve())
     row = online_rows(store, use_case, found.entity.key, [key], times=True)[0]
     features = {f.name: row[f.name] for f in found.features}
     if all(value is None for value in features.values()):
@@ -95,13 +100,6 @@ def reproduce(model: str, version: str, root: Root = ROOT, repo: Repo = REPO, as
     command = [str(HOME / "spark-submit.sh"), "reproduce", "--use-case", model, "--version", version]
     command += ["--repo", str(repo), "--root", str(root), *(["--json"] if as_json else [])]
     os.execv(command[0], command)  # noqa: S606 - the job takes this process's place
-
-
-@app.command()
-def dag() -> None:
-    """Prints the order of the jobs."""
-    print(" -> ".join(ORDER))
-    print("beside them: " + ", ".join(OUTSIDE))
 
 
 @app.command()

@@ -182,13 +182,14 @@ def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.N
 
 
 def _record(context: Context, arguments: argparse.Namespace) -> dict[str, Any]:
+    places = {"repo": str(context.repo), "root": str(context.root)}  # the same from any folder
     return {
         "job": context.job,
         "version": __version__,
         "use_case": context.use_case.name,
         "declaration": context.use_case.digest,
         "config": context.config.model_dump(),
-        "arguments": {k: v for k, v in vars(arguments).items() if v is not None},
+        "arguments": {k: v for k, v in (vars(arguments) | places).items() if v is not None},
         "started": format_time(context.now),
         "pid": os.getpid(),
     }

@@ -9,14 +9,15 @@ from tidemill.core.failpoints import failpoint
 from tidemill.features.repository import online_store_identity, repository_yaml
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tidemill.cli.context import Context
     from tidemill.features.feast_store import Store
 
 
 def online_place(context: Context) -> dict[str, str]:
     """What every ledger row about online values holds: the use case, and which store."""
-    yaml = repository_yaml(context.repo, HOME / "feature_repo")
-    return {"use_case": context.use_case.name, "store": online_store_identity(yaml)}
+    return {"use_case": context.use_case.name, "store": online_store_identity(_described(context))}
 
 
 def registered_store(context: Context) -> Store:
@@ -26,8 +27,12 @@ def registered_store(context: Context) -> Store:
     from tidemill.features.feast_objects import feast_objects
 
     use_case = context.use_case
-    store = feast_store.open_store(repository_yaml(context.repo, HOME / "feature_repo"), context.root)
+    store = feast_store.open_store(_described(context), context.root)
     objects = feast_objects(use_case.name, use_case.description, use_case.views, context.lake)
     feast_store.apply_objects(store, objects, context.root)
     failpoint("materialize.registered")
     return store
+
+
+def _described(context: Context) -> Path:
+    return repository_yaml(context.repo, HOME / "feature_repo", context.config.services.feature_store)

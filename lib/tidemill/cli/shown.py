@@ -18,6 +18,7 @@ from tidemill.core.errors import Exit, TidemillError
 Root = Annotated[Path, typer.Option(help="The folder of all local state.")]
 Repo = Annotated[Path, typer.Option(help="The feature repository.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Env = Annotated[str, typer.Option(help="The configuration overlay.")]
 ROOT, REPO = HOME / "var", HOME / "feature_repo"
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.external_config import Services
 from tidemill.core.gate_config import Promote
 from tidemill.core.score_config import Backtest, Score
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Positive = Annotated[int, Field(gt=0)]
+_SHARED = "cluster"  # the overlay of every environment that has settings for Spark and none of its own
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -110,6 +112,7 @@ class Config(_Section):
     layout: Layout
     lease_timeout: Annotated[float, Field(ge=0)]
     parallel_tables: Positive
+    services: Services
     sources: dict[str, SourcePlace]
     generate: Generate
     stream: Stream
@@ -128,7 +131,7 @@ def load_config(folder: Path, environment: str, overrides: Iterable[str] = ()) -
 
     Args:
         folder: holds `base.yaml` and the overlays.
-        environment: the overlay's name without its ending.
+        environment: the overlay's name without its ending, or that of settings in `spark/`.
         overrides: `key.subkey=value` texts; values are YAML.
 
     Raises:
@@ -136,8 +139,11 @@ def load_config(folder: Path, environment: str, overrides: Iterable[str] = ()) -
     """
     values = _read(folder / "base.yaml")
     overlay = folder / f"{environment}.yaml"
+    if not overlay.exists() and (folder / "spark" / f"{environment}.conf").exists():
+        overlay = folder / f"{_SHARED}.yaml"
     if not overlay.exists():
-        known = [p.stem for p in folder.glob("*.yaml") if p.stem != "base"]
+        known = [p.stem for p in folder.glob("*.yaml") if p.stem not in {"base", _SHARED}]
+        known += [p.stem for p in (folder / "spark").glob("*.conf")]
         raise TidemillError(
             "E_ENVIRONMENT",
             f"there is no environment {environment!r}",

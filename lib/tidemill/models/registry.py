@@ -55,16 +55,17 @@ class Registry:
 
     Args:
         root: the local state folder.
+        uri: of the tracking server, which says itself where artifacts lie; empty for none.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, uri: str = "") -> None:
         folder = root / "mlflow"
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["MLFLOW_DISABLE_AUTO_LOGGING"] = "true"
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
-        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
-        self._artifacts = (folder / "artifacts").as_uri()
+        self.uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
+        self._artifacts = "" if uri else (folder / "artifacts").as_uri()
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
         with quiet():
@@ -79,7 +80,7 @@ class Registry:
             number = (
                 experiment.experiment_id
                 if experiment is not None
-                else self._client.create_experiment(use_case, f"{self._artifacts}/{use_case}")
+                else self._client.create_experiment(use_case, self._artifacts and f"{self._artifacts}/{use_case}")
             )
             for run in self._running(number, training_set):
                 self._client.set_terminated(run, "KILLED")
