@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, quarantine
+from tidemill.cli import catalog, contracts, edge, quarantine, service
 from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
@@ -26,6 +26,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contracts.app, name="contract")
 app.command()(catalog.catalog)
+app.command()(service.serve)
+app.command()(service.key)
+app.command()(edge.export)
 
 
 def main() -> NoReturn:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.service_config import Serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,6 +115,7 @@ class Config(_Section):
     audit: Audit
     train: Train
     materialize: Materialize
+    serve: Serve
     monitor: Monitor
     maintain: Maintain
 
