@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import prometheus_client  # noqa: F401 - before Feast, as in the service
 import pyarrow as pa
 from onnx import TensorProto
 from tidemill.core.config import load_config
 from tidemill.core.frozen import freeze
+from tidemill.core.quiet import quiet
 from tidemill.core.time import days
 from tidemill.data.tables import Lake
 from tidemill.declare import (
@@ -29,10 +31,11 @@ from tidemill.declare import (
     Source,
     UseCase,
 )
+from tidemill.features.feast_engine import _redis_place
 from tidemill.features.feast_objects import feast_objects
 from tidemill.features.feast_reading import OnlineReader
 from tidemill.features.feast_store import apply_objects, open_store
-from tidemill.features.online import sqlite
+from tidemill.features.online import redis, sqlite
 from tidemill.features.online.view import Column, OnlineView
 from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.onnx_export import Export
@@ -108,20 +111,16 @@ class Place:
     root: Path
     registry: Registry
     settings: Serve
+    yaml: Path = HOME / "feature_repo" / "feature_store.yaml"
 
     @property
     def lake(self) -> Lake:
         """Its tables."""
         return Lake(self.root, "test", lease_timeout=5.0)
 
-    @property
-    def online(self) -> Path:
-        """The store's file."""
-        return self.root / "feast" / "online.db"
-
     def reader(self) -> OnlineReader:
         """The store, opened anew."""
-        return OnlineReader(open_store(HOME / "feature_repo" / "feature_store.yaml", self.root))
+        return OnlineReader(open_store(self.yaml, self.root))
 
 
 def make_place(root: Path) -> Place:
@@ -138,7 +137,7 @@ def make_place(root: Path) -> Place:
 
 def fill_store(place: Place) -> None:
     """Registers the views in Feast and writes what the store is to hold, by the writer that Spark's workers use."""
-    store = open_store(HOME / "feature_repo" / "feature_store.yaml", place.root)
+    store = open_store(place.yaml, place.root)
     apply_objects(store, feast_objects(NAME, "", USE_CASE.views, place.lake), place.root)
     for view in USE_CASE.views:
         online = OnlineView(
@@ -153,7 +152,14 @@ def fill_store(place: Place) -> None:
         schema = pa.schema([(KEY, pa.string()), ("at", pa.timestamp("us", "UTC")), *kinds])
         rows = [{KEY: key, "at": at, **values} for key, (at, values) in STORED[view.table_name].items()]
         batch = pa.RecordBatch.from_pylist(rows, schema)
-        assert sum(sqlite.write([batch], online, sqlite.SqlitePlace(str(place.online)))) == len(rows)
+        if store.config.online_store.type == "redis":
+            given = store._get_provider().online_store, store.config.online_store
+            with quiet():
+                registered = store.get_feature_view(online.name)
+            written = redis.write([batch], online, _redis_place(*given, registered, online))
+        else:
+            written = sqlite.write([batch], online, sqlite.SqlitePlace(str(place.root / "feast" / "online.db")))
+        assert sum(written) == len(rows)
 
 
 def register(place: Place, added: float, *, wrong_by: float = 0.0) -> Version:

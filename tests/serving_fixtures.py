@@ -1,29 +1,31 @@
-"""What the tests of the service share: one place, made once, and services over it."""
+"""Fixtures of the tests of the service, which `conftest.py` gives to all: what they need is imported by the first."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import prometheus_client  # noqa: F401 - before Feast, as in the service
 import pytest
-from running_service import Running
-from service_ground import Place, make_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from running_service import Serve
+    from running_service import Running, Serve
+    from service_ground import Place
 
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Three versions and a filled store, which no test changes."""
+    from service_ground import make_place
+
     return make_place(tmp_path_factory.mktemp("service") / "var")
 
 
 @pytest.fixture
 def serve(place: Place) -> Iterator[Serve]:
     """Starts services over the place, with changed settings."""
+    from running_service import Running
+
     running: list[Running] = []
 
     def start(at: Place | None = None, **changes: Any) -> Running:
