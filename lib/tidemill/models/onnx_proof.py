@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from tidemill.models.onnx_adversary import adversarial_rows
 from tidemill.models.onnx_graph import refused
-from tidemill.models.pipelines import SCORE, with_score
+from tidemill.models.pipelines import with_score
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
