@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.models.card import CARD
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, load_checked
-from tidemill.serving.served import GRAPH_FOLDER
+from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
     from tidemill.models.registry import Registry, Version

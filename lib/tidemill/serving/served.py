@@ -11,13 +11,12 @@ import tidemill.declare  # noqa: F401 - the classes that a frozen declaration na
 from tidemill.core.frozen import thaw
 from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.onnx_scoring import load_checked
+from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
     from tidemill.models.onnx_scoring import Scorer
     from tidemill.models.registry import Registry, Version
     from tidemill.models.use_case import UseCase
-
-GRAPH_FOLDER = "data/graph"
 
 
 @dataclass(frozen=True)
