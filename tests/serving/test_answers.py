@@ -10,7 +10,7 @@ from tidemill.core.time import days, format_time
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake
 from tidemill.monitoring.service_metrics import ServiceMetrics
-from tidemill.serving.answers import Answer
+from tidemill.serving.answers import Answer, Asked, build_answers
 from tidemill.serving.request_log import REQUESTS, RequestLog
 from tidemill.serving.served import load_served
 
@@ -43,6 +43,19 @@ def test_entities_are_answered_for_in_their_order_with_the_age_of_their_features
     assert 7200 <= ann["age_seconds"] < 7500
     assert bob["as_of"] == format_time(NOW - days(5))
     assert (nobody["as_of"], nobody["age_seconds"]) == (None, None)
+
+
+def test_what_has_no_value_has_the_one_that_is_declared_for_that(place: Place) -> None:
+    served = load_served(place.registry, place.registry.version("shop", "1"))
+    rows = place.reader().read(served.use_case.views, ["cy", "dee", "nobody", "ann"])
+    assert [row.features["events_count_10d"] for row in rows] == [None, None, None, 3.0]
+    asked = [Asked(key, {"basket": 50}) for key in ("cy", "dee", "nobody", "ann")]
+    settings = place.settings.model_copy(update={"unknown": "score"})
+    found = build_answers(served, asked, rows, settings, NOW)
+    assert [answer.features["events_count_10d"] for answer in found] == [0.0, 0.0, 0.0, 3.0]
+    assert [answer.features["recency_days"] for answer in found] == [None, None, None, 20.0]
+    assert [answer.score for answer in found] == [pytest.approx(s, abs=1e-12) for s in (0.75, 0.5, 0.5, 0.78)]
+    assert [answer.status for answer in found] == ["ok", "ok", "unknown", "ok"]
 
 
 def test_a_given_value_is_scored_in_the_place_of_its_stand_in(serve: Serve, place: Place) -> None:

@@ -28,6 +28,7 @@ ROWS: list[dict[str, Any]] = [
     {"basket_part": 0.25, "events_count_10d": 1.0, PLAN: None},
     {"basket_part": None, "events_count_10d": 1.0, PLAN: "größe"},
     {"basket_part": 1e308, "events_count_10d": 1e308, PLAN: ""},
+    {"basket_part": 0.5, "events_count_10d": None, PLAN: "gold"},  # the declaration lets 0 stand for no count
 ]
 # Python with nothing on its path but what the bundle says it needs.
 ALONE = """
@@ -96,8 +97,8 @@ def test_a_handler_scores_events_with_onnx_runtime_and_numpy_alone(bundle: Path)
     found = python("-c", ALONE, str(bundle), json.dumps(events))
     scores = [item["score"] for item in found[0]["predictions"]]
     assert scores[:3] == [pytest.approx(0.77, abs=1e-12), pytest.approx(0.26, abs=1e-12), None]
-    assert scores[3] == pytest.approx(1.01e308)
-    assert [item["prediction"] for item in found[0]["predictions"]] == [1.0, 0.0, None, 1.0]
+    assert scores[3:] == [pytest.approx(1.01e308), pytest.approx(0.75, abs=1e-12)]
+    assert [item["prediction"] for item in found[0]["predictions"]] == [1.0, 0.0, None, 1.0, 1.0]
     assert (found[0]["model"], found[0]["version"]) == ("shop", "1")
     assert found[1]["predictions"] == found[0]["predictions"][:1]
     assert found[2]["predictions"] == []

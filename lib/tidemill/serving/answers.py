@@ -76,8 +76,10 @@ def build_answers(
     Raises:
         TidemillError: E_REQUEST (usage) where a given value is not one that a view asks for.
     """
-    views = served.use_case.views
-    features = [with_request(views, row.features, item.given) for item, row in zip(asked, rows, strict=True)]
+    views, stand = served.use_case.views, {f.name: f.missing for f in served.use_case.features}
+    # As training and batch do: what has no value has the one that is declared for that.
+    filled = [{n: stand[n] if v is None else v for n, v in row.features.items()} for row in rows]
+    features = [with_request(views, row, item.given) for item, row in zip(asked, filled, strict=True)]
     scores = served.scorer.score_rows(features)
     predictions = decisions(scores, served.threshold)
     found = []

@@ -8,8 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import tidemill.declare  # noqa: F401 - the classes that a frozen declaration names
 from tidemill.core.errors import Exit, TidemillError
-from tidemill.models.card import CARD
+from tidemill.core.frozen import thaw
+from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, load_checked
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 
@@ -39,7 +41,7 @@ def write_bundle(registry: Registry, version: Version, folder: Path) -> list[str
             next_step="name a new folder",
             exit_code=Exit.USAGE,
         )
-    card = registry.document(version, CARD)
+    card, use_case = registry.document(version, CARD), thaw(registry.document(version, DECLARATION))
     with TemporaryDirectory(dir=registry.temporary) as temporary:
         graph = registry.fetch(version, GRAPH_FOLDER, Path(temporary))
         try:
@@ -53,7 +55,12 @@ def write_bundle(registry: Registry, version: Version, folder: Path) -> list[str
                 exit_code=Exit.DATA,
             ) from error
         description = (graph / DESCRIPTION).read_text("utf-8")
-        about = {"model": version.name, "version": version.version, "threshold": card["threshold"]}
+        about = {
+            "model": version.name,
+            "version": version.version,
+            "threshold": card["threshold"],
+            "missing": {f.name: f.missing for f in use_case.features if f.missing is not None},
+        }
         written: dict[str, bytes] = {
             GRAPH: (graph / GRAPH).read_bytes(),
             DESCRIPTION: description.encode(),

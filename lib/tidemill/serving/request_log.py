@@ -61,18 +61,19 @@ class RequestLog:
         self._lake, self._settings, self._metrics = lake, settings, metrics
         self._rows: list[dict[str, Any]] = []
         self._batch: tuple[Batch, list[dict[str, Any]]] | None = None  # not known to be written
-        self._full = threading.Event()
+        self._full, self._lock = threading.Event(), threading.Lock()
 
     def add(self, served: Served, answers: Iterable[Answer], now: datetime) -> None:
         """Takes a sample of some answers; where too many wait to be written they are dropped, and counted."""
         share = self._settings.log_share
         rows = [_row(served, answer, now) for answer in answers if random.random() < share]  # noqa: S311 - no secret
-        if len(self._rows) + len(rows) > _BATCHES_HELD * self._settings.log_rows:
-            self._metrics.logged("dropped", len(rows))
-            return
-        self._rows += rows
-        if len(self._rows) >= self._settings.log_rows:
-            self._full.set()
+        with self._lock:
+            if len(self._rows) + len(rows) > _BATCHES_HELD * self._settings.log_rows:
+                self._metrics.logged("dropped", len(rows))
+                return
+            self._rows += rows
+            if len(self._rows) >= self._settings.log_rows:
+                self._full.set()
 
     def run(self, stopped: threading.Event) -> None:
         """Writes until it is stopped, and then what is left."""
@@ -88,12 +89,13 @@ class RequestLog:
 
     def flush(self) -> None:
         """Commits what there is; what cannot be written now is tried again, as the same batch."""
-        if self._batch is None and self._rows:
-            rows, self._rows = self._rows, []
+        if self._batch is None:
+            with self._lock:
+                rows, self._rows = self._rows, []
+            if not rows:
+                return
             inputs = {"rows": len(rows), "from": format_time(rows[0]["asked_at"])}
             self._batch = Batch(uuid4().hex, inputs), rows
-        if self._batch is None:
-            return
         batch, rows = self._batch
         try:
             commit(self._lake, REQUESTS, batch, pa.Table.from_pylist(rows, delta_schema(REQUESTS.columns)))

@@ -24,7 +24,8 @@ def handle(event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ARG001 -
     try:
         body = event.get("body", event)
         rows = (json.loads(body) if isinstance(body, str) else body)["rows"]
-        scores = SCORER.score_rows(rows)
+        stands = SCHEMA["missing"]  # what is declared to stand where a feature has no value
+        scores = SCORER.score_rows([{n: stands.get(n) if v is None else v for n, v in row.items()} for row in rows])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     decided = onnx_scoring.decisions(scores, SCHEMA["threshold"])
