@@ -15,11 +15,19 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from service_ground import Place
 
     Serve = Callable[..., "Running"]
+
+
+class Still(Champions):
+    """Champions that no thread looks for: tests do, and what they print is theirs."""
+
+    def follow(self, seconds: float, stopped: threading.Event) -> None:
+        """Does nothing."""
 
 
 class Running:
@@ -28,7 +36,7 @@ class Running:
     def __init__(self, place: Place, **changes: Any) -> None:
         settings = place.settings.model_copy(update={"follow": 3600.0, "log_seconds": 3600.0, **changes})
         self.metrics = ServiceMetrics()
-        self.champions = Champions(lambda: Ground(place.registry, place.reader()), self.metrics)
+        self.champions = Still(lambda: Ground(place.registry, place.reader()), self.metrics)
         self.champions.look()
         self.log = RequestLog(place.lake, settings, self.metrics)
         self.app = build_app(Service(self.champions, settings, self.metrics, self.log))

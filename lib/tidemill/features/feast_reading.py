@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tidemill.features.requested import Value
     from tidemill.features.specs import FeatureView
 
+_KEYS_OF_A_READ = 1000  # SQLite takes no statement of more than 32,766 values
+
 
 @dataclass(frozen=True)
 class OnlineRow:
@@ -53,6 +55,10 @@ class OnlineReader:
 
     def read(self, views: Sequence[FeatureView], keys: Sequence[str]) -> list[OnlineRow]:
         """What the store holds of entities, in their order."""
+        parts = [keys[at : at + _KEYS_OF_A_READ] for at in range(0, len(keys), _KEYS_OF_A_READ)]
+        return [row for part in parts for row in self._read(views, part)]
+
+    def _read(self, views: Sequence[FeatureView], keys: Sequence[str]) -> list[OnlineRow]:
         place = [(view.table_name, f.name) for view in views for f in view.columns]
         found = self._store.get_online_features(
             features=[f"{view}:{name}" for view, name in place],

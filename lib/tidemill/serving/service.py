@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import operator
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,13 @@ from tidemill.serving.guard import Guard
 from tidemill.serving.messages import Predictions, Refusal, prediction_of, question_schema, read_question
 from tidemill.serving.page import HEADERS, page
 from tidemill.serving.refusals import refused, response_of
+from tidemill.serving.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tidemill.core.service_config import Serve
+    from tidemill.features.feast_reading import OnlineRow
     from tidemill.monitoring.service_metrics import ServiceMetrics
     from tidemill.serving.answers import Answer
     from tidemill.serving.follow import Champions
@@ -63,7 +66,7 @@ class Service:
 
     def __init__(self, champions: Champions, settings: Serve, metrics: ServiceMetrics, log: RequestLog) -> None:
         self.champions, self.settings, self.metrics, self.log = champions, settings, metrics, log
-        self._pool = ThreadPoolExecutor(1, "lookup")  # Feast's stores keep one connection
+        self._together = Together(self._answer)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +81,7 @@ class Service:
         finally:
             stopped.set()
             self.log.wake()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._together.stop()
             await asyncio.to_thread(writer.join)
 
     def model(self, use_case: str) -> Served:
@@ -96,24 +99,38 @@ class Service:
     async def predict(self, served: Served, question: Question) -> list[Answer]:
         """Looks the features up and scores them, within the time that a request may take."""
         asked = [Asked(item.key, item.given) for item in question.entities]
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._work, served, asked)
         try:
-            return await asyncio.wait_for(work, self.settings.timeout)
+            return await asyncio.wait_for(self._together.ask((served, asked)), self.settings.timeout)
         except TimeoutError:
             raise refused("E_DEADLINE", "there was no answer in time", "online store", "come back later") from None
 
-    def _work(self, served: Served, asked: list[Asked]) -> list[Answer]:
+    def _answer(self, questions: Sequence[tuple[Served, list[Asked]]]) -> list[list[Answer] | Exception]:
+        """Answers questions that waited together: one read for all that are answered by the same model."""
         ground, now = self.champions.ground, datetime.now(UTC)
         if ground is None:
             raise ValueError("a model answers before the store is open")
+        found: list[list[Answer] | Exception] = []
+        for served, group in itertools.groupby(questions, key=operator.itemgetter(0)):
+            asked = [items for _, items in group]
+            keys = [item.key for items in asked for item in items]
+            try:
+                rows = iter(ground.reader.read(served.use_case.views, keys))
+            except Exception as error:
+                LOG.exception("the online store does not answer")
+                away = refused("E_ONLINE_STORE", "the online store does not answer", "online store", "come back later")
+                away.__cause__ = error
+                found += [away] * len(asked)
+                continue
+            found += [self._answers(served, items, [next(rows) for _ in items], now) for items in asked]
+        return found
+
+    def _answers(
+        self, served: Served, asked: list[Asked], rows: list[OnlineRow], now: datetime
+    ) -> list[Answer] | Exception:
         try:
-            rows = ground.reader.read(served.use_case.views, [item.key for item in asked])
-        except Exception as error:
-            LOG.exception("the online store does not answer")
-            raise refused(
-                "E_ONLINE_STORE", "the online store does not answer", "online store", "come back later"
-            ) from error
-        answers = build_answers(served, asked, rows, self.settings, now)
+            answers = build_answers(served, asked, rows, self.settings, now)
+        except TidemillError as error:  # of this question, and of no other
+            return error
         for answer in answers:
             self.metrics.answered(served.use_case.name, answer.status, answer.age)
         self.log.add(served, answers, now)
