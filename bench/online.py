@@ -38,7 +38,6 @@ def fill(online: str, out: Path) -> Any:
     """A Feast store whose online store holds all entities."""
     import numpy as np
     import pyarrow as pa
-    from feast.infra.common.materialization_job import MaterializationTask
     from tidemill.core.quiet import quiet
     from tidemill.data.tables import Lake
     from tidemill.features import feast_store
@@ -50,13 +49,13 @@ def fill(online: str, out: Path) -> Any:
     feast_store.apply_objects(store, feast_objects("bench", "", [view()], Lake(out, "bench")), out)
     engine = store._get_provider().batch_engine
     with quiet():
-        task = MaterializationTask(store.project, store.get_feature_view("wide_v1"), AT, AT)
-    seen = engine._online_view(store.registry, task)
+        registered = store.get_feature_view("wide_v1")
+    seen = engine._online_view(store.registry, store.project, registered)
     random = np.random.default_rng(1)
     times = pa.array([AT] * ENTITIES, pa.timestamp("us", "UTC"))
     columns = {"customer": pa.array([_key(n) for n in range(ENTITIES)]), "event_timestamp": times}
     columns |= {f.name: pa.array(random.random(ENTITIES)) for f in view().columns} | {"created_timestamp": times}
-    place = engine._place(task.feature_view, seen, "local")
+    place = engine._place(registered, seen, "local")
     writer = redis if online == "redis" else sqlite
     written = sum(writer.write([pa.RecordBatch.from_pydict(columns)], seen, place))
     if written != ENTITIES:

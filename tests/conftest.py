@@ -18,7 +18,7 @@ from tidemill.core.config import Layout
 from tidemill.data import ledger
 from tidemill.data.tables import Lake
 
-pytest_plugins = ["servers.fixtures"]
+pytest_plugins = ["servers.fixtures", "serving_fixtures"]
 # A machine that others use, too, is slow at times: how long an example takes decides nothing.
 settings.register_profile("tidemill", deadline=None)
 settings.load_profile("tidemill")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,10 @@ def test_every_family_scores_as_spark_does(
     assert exported.inputs == {f.name: f.type for f in FEATURES}
     assert exported.null_text == "<<null>>"  # one of the categories is called <null>
     assert set(proof.example) == {f.name for f in FEATURES}
+    scorer = make_scorer(exported.graph, exported.description())
+    assert (len(proof.sample["rows"]), len(proof.sample["scores"])) == (32, 32)
+    kept = json.loads(json.dumps(proof.sample, allow_nan=False))
+    assert differences(np.array(kept["scores"]), scorer.score_rows(kept["rows"])).max() <= exported.tolerance
 
 
 @pytest.mark.parametrize(

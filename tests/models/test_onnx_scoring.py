@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +13,17 @@ import pyarrow as pa
 import pytest
 from onnx import TensorProto
 from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph
-from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, PandasScorer, Scorer, load_scorer, make_scorer
+from tidemill.models.onnx_scoring import (
+    DESCRIPTION,
+    GRAPH,
+    SAMPLE,
+    PandasScorer,
+    Scorer,
+    decisions,
+    load_checked,
+    load_scorer,
+    make_scorer,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +106,60 @@ def test_a_changed_graph_is_refused(folder: Path) -> None:
     make_scorer(graph, description)
     with pytest.raises(ValueError, match="one of the two was changed"):
         make_scorer(graph + b"\0", description)
+
+
+def test_plain_rows_score_as_arrow_rows_do(scorer: Scorer) -> None:
+    rows: list[dict[str, Any]] = [
+        {"days": 1, "plan": "A", "other": object()},
+        {"days": None, "plan": "a"},
+        {"days": NAN, "plan": None},
+        {"days": 2.5, "plan": "a\0b"},
+        {"days": np.float64(3.0), "plan": "never"},
+    ]
+    assert str(scorer.score_rows(rows).tolist()) == "[2.0, nan, nan, 6.5, 103.0]"
+    assert scorer.score_rows([]).tolist() == []
+    for row, said in (
+        ({"days": "1", "plan": "A"}, "'days' is a number, not '1'"),
+        ({"days": 1, "plan": 1}, "'plan' is a text, not 1"),
+        ({"plan": "A"}, "no value 'days', which the model reads"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            scorer.score_rows([row])
+
+
+def test_a_graph_is_loaded_only_where_it_scores_its_own_sample(folder: Path) -> None:
+    def keep(scores: list[float | None]) -> None:
+        rows = [{"days": 1.0, "plan": "A"}, {"days": 2e9, "plan": None}]
+        (folder / SAMPLE).write_text(json.dumps({"rows": rows[: len(scores)], "scores": scores}), "utf-8")
+
+    keep([2.0, 2000000100.5])  # the tolerance is relative where a score is larger than 1
+    assert load_checked(folder).inputs == {"plan": "string", "days": "double"}
+    for scores, said in (
+        ([2.0, 2000000105.0], "row 1 scores"),
+        ([2.000001], "row 0 scores"),
+        ([None], "row 0 scores"),
+        ([], "it holds no row"),
+    ):
+        keep(scores)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=said):
+            load_checked(folder)
+
+
+def test_decisions_are_made_at_the_threshold() -> None:
+    scores = np.array([0.2, 0.5, 0.7])
+    assert decisions(scores, 0.5).tolist() == [0.0, 1.0, 1.0]
+    assert decisions(scores, None).tolist() == [0.2, 0.5, 0.7]
+
+
+def test_plain_rows_need_onnx_runtime_and_numpy_alone(folder: Path) -> None:
+    code = (
+        "import json, pathlib, sys\n"
+        "from tidemill.models.onnx_scoring import load_scorer\n"
+        "scorer = load_scorer(pathlib.Path(sys.argv[1]))\n"
+        "scores = scorer.score_rows([{'days': 1, 'plan': 'A'}]).tolist()\n"
+        "print(json.dumps([scores, sorted({name.partition('.')[0] for name in sys.modules})]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    scores, loaded = json.loads(done.stdout)
+    assert scores == [2.0]
+    assert not {"pandas", "pyarrow", "pyspark", "mlflow", "pydantic", "onnx"} & set(loaded)

@@ -1,6 +1,9 @@
 """Fixtures, which `tests/conftest.py` gives to all tests: one server of each kind, started by the first that asks."""
 
+import hashlib
 import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,8 @@ import pytest
 from servers.kafka import Kafka
 from servers.postgres import Postgres
 from servers.redis import Redis
+
+HOME = Path(__file__).resolve().parents[2]
 
 
 def needed(name: str, place: str, reason: str) -> Path:
@@ -44,6 +49,28 @@ def redis() -> Iterator[Redis]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def onnx_node() -> Path:
+    """A folder whose `node_modules` holds the locked ONNX Runtime for Node, installed on first use below .cache."""
+    if shutil.which("npm") is None:
+        pytest.skip("no ONNX Runtime for Node: npm is not installed")
+    made_from = Path(__file__).parent / "onnx_node"
+    digest = hashlib.sha256((made_from / "package-lock.json").read_bytes()).hexdigest()[:16]
+    folder = HOME / ".cache" / "onnx_node" / digest
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as new:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(made_from / name, new)
+            # Without scripts: the package's own would fetch libraries for graphics cards from elsewhere.
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=new, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                pytest.skip(f"no ONNX Runtime for Node: {done.stderr.strip().splitlines()[-1:]}")
+            shutil.copytree(new, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, dag, doctor, promotions, quarantine
+from tidemill.cli import catalog, contracts, dag, doctor, edge, promotions, quarantine, service
 from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
 from tidemill.core.config import load_config
@@ -29,6 +29,9 @@ app.command()(dag.resume)
 app.command()(doctor.doctor)
 for command in promotions.COMMANDS:
     app.command()(command)
+app.command()(service.serve)
+app.command()(service.key)
+app.command()(edge.export)
 
 
 def main() -> NoReturn:

@@ -15,6 +15,7 @@ from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.external_config import Services
 from tidemill.core.gate_config import Promote
 from tidemill.core.score_config import Backtest, Score
+from tidemill.core.service_config import Serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,6 +123,7 @@ class Config(_Section):
     backtest: Backtest
     promote: Promote
     materialize: Materialize
+    serve: Serve
     monitor: Monitor
     maintain: Maintain
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError, nearest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PARAMETERS = ("value", "q")
 
 
+@cache
 def aggregate_kind(name: str) -> AggregateKind:
     """The aggregate of that name: the value `KIND` of its module.
 
@@ -36,9 +38,10 @@ def aggregate_kind(name: str) -> AggregateKind:
     return kind
 
 
-def aggregate_names() -> list[str]:
-    """The aggregates that there are."""
-    return [m.name for m in pkgutil.iter_modules(aggregates.__path__) if m.name != "kind"]
+@cache
+def aggregate_names() -> tuple[str, ...]:
+    """The aggregates that there are; the service asks with every request, and the folder is looked through once."""
+    return tuple(m.name for m in pkgutil.iter_modules(aggregates.__path__) if m.name != "kind")
 
 
 @dataclass(frozen=True)

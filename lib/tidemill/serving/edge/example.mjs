@@ -1,0 +1,25 @@
+// Scores the self-test's rows and compares: node example.mjs (needs the package onnxruntime-node).
+import { readFileSync } from "node:fs";
+import ort from "onnxruntime-node";
+
+const at = (name) => new URL(name, import.meta.url);
+const read = (name) => JSON.parse(readFileSync(at(name), "utf-8"));
+const schema = read("schema.json");
+const test = read("sample.json");
+const session = await ort.InferenceSession.create(readFileSync(at("score.onnx")));
+
+// A feature of all rows as the graph reads it: shape (rows, 1).
+function column({ name, type }) {
+  const values = test.rows.map((row) => row[name]);
+  const shape = [values.length, 1];
+  return type === "string"
+    ? new ort.Tensor("string", values.map((v) => v ?? schema.null_text), shape)
+    : new ort.Tensor("float64", Float64Array.from(values, (v) => v ?? NaN), shape);
+}
+
+const fed = Object.fromEntries(schema.inputs.map((input) => [input.name, column(input)]));
+const scores = [...(await session.run(fed))[schema.output.name].data];
+const gaps = scores.map((score, i) => Math.abs(score - test.scores[i]) / Math.max(1, Math.abs(test.scores[i])));
+const wrong = gaps.filter((gap) => !(gap <= schema.tolerance)).length;
+console.log(JSON.stringify({ rows: scores.length, largest_difference: Math.max(...gaps), scores }));
+process.exit(wrong ? 1 : 0);

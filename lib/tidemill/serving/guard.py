@@ -1,0 +1,127 @@
+"""What stands before the service: who asks, how often, how many at a time, and how large a body is. Plain ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from tidemill.core.errors import TidemillError
+from tidemill.serving.refusals import refused, response_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tidemill.core.service_config import Serve
+
+OPEN = ("/healthz", "/readyz", "/")
+_SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class Guard:
+    """Lets a request through with its whole body read, or refuses it.
+
+    Args:
+        app: what it guards.
+        settings: keys and limits.
+        note: told of each guarded request: its path, the status of the answer, seconds.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Serve, note: Callable[[str, int, float], None]) -> None:
+        self._app, self._settings, self._note = app, settings, note
+        self._running = 0
+        self._buckets: dict[str, tuple[float, float]] = {}  # caller: requests that are left, and when they were counted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.monotonic(), 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), *_SAFE]
+            await send(message)
+
+        if scope["path"] in OPEN:
+            await self._app(scope, receive, sent)
+            return
+        self._running += 1
+        try:
+            self._admit(scope)
+            body = await self._body(scope, receive)
+        except TidemillError as error:
+            await response_of(error, self._settings.retry_after)(scope, receive, sent)
+        else:
+            await self._app(scope, _whole(body, receive), sent)
+        finally:
+            self._running -= 1
+            self._note(scope["path"], status, time.monotonic() - started)
+
+    def _admit(self, scope: Scope) -> None:
+        settings = self._settings
+        if self._running > settings.concurrency:
+            raise refused("E_BUSY", "too many requests are being worked on", "service", "come back later")
+        caller = self._caller(scope)
+        left, counted = self._buckets.get(caller, (float(settings.burst), time.monotonic()))
+        now = time.monotonic()
+        left = min(float(settings.burst), left + (now - counted) * settings.rate)
+        self._buckets[caller] = (max(0.0, left - 1), now)
+        if left < 1:
+            raise refused("E_RATE", f"more than {settings.rate:g} requests a second", "caller", "come back later")
+
+    def _caller(self, scope: Scope) -> str:
+        if not self._settings.keys:
+            return ""
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        kind, _, key = given.partition(b" ")
+        digest = sha256(key.strip()).hexdigest()
+        # Every key is compared to its end, so that the time tells nothing.
+        found = [name for name, held in self._settings.keys.items() if hmac.compare_digest(digest, held)]
+        if kind.lower() != b"bearer" or not found:
+            raise refused("E_KEY", "the key is missing or not known", "header Authorization", "send `Bearer KEY`")
+        return found[0]
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        most = self._settings.max_body
+        large = refused("E_BODY_SIZE", f"the body has more than {most} bytes", "body", "ask in parts")
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > most:
+            raise large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        break
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > most:
+                        raise large
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError:
+            raise refused("E_BODY_SLOW", "the body took too long to arrive", "body", "send it at once") from None
+        return b"".join(parts)
+
+
+def _whole(body: bytes, receive: Receive) -> Receive:
+    """What the service receives: the body in one piece, then what becomes of the connection."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,104 @@
+"""What is asked and answered over HTTP. A body is read strictly: of JSON's own types, and with nothing left over."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tidemill.serving.answers import Answer  # noqa: TC001 - a signature
+from tidemill.serving.refusals import refused
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Entity(_Strict):
+    """An entity, and what only the caller knows of it."""
+
+    key: Annotated[str, Field(min_length=1, max_length=512, examples=["17850"])]
+    given: Annotated[dict[Name, Number | str | None], Field(max_length=64)] = {}
+
+
+class Question(_Strict):
+    """The entities to score."""
+
+    entities: Annotated[list[Entity], Field(min_length=1, examples=[[{"key": "17850"}, {"key": "13047"}]])]
+
+
+class Prediction(BaseModel):
+    """The answer about one entity."""
+
+    key: str
+    status: Literal["ok", "stale", "unknown", "no_score"]
+    score: float | None
+    prediction: float | None
+    as_of: Annotated[str | None, Field(description="What the oldest of its features speak for, in UTC.")]
+    age_seconds: Annotated[float | None, Field(description="Seconds since then.")]
+
+
+class Predictions(BaseModel):
+    """The answers in the order of the question, and who gave them."""
+
+    use_case: str
+    model_version: str
+    predictions: list[Prediction]
+
+
+class Fault(BaseModel):
+    """What happened, where, and what to do next."""
+
+    code: str
+    what: str
+    where: str
+    next: str
+
+
+class Refusal(BaseModel):
+    """Why there is no answer."""
+
+    error: Fault
+
+
+def read_question(body: bytes, most: int) -> Question:
+    """The question of a body: UTF-8 without a byte order mark, finite numbers, no unpaired surrogates.
+
+    Raises:
+        TidemillError: E_BODY (usage) for anything else, or for more entities than may be asked about at once.
+    """
+    try:
+        question = Question.model_validate_json(body)
+    except ValidationError as error:
+        # Neither the input nor what an error quotes of it goes back: it may hold what no answer can.
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in _WORDS)
+        raise refused("E_BODY", first["msg"], f"body {place}".strip(), "see /openapi.json for what is asked") from None
+    if len(question.entities) > most:
+        raise refused("E_BODY", f"more than {most} entities are asked about", "body entities", "ask in parts")
+    return question
+
+
+def question_schema() -> dict[str, Any]:
+    """The JSON schema of a question, in one piece: OpenAPI knows no definitions within a schema."""
+    schema = Question.model_json_schema()
+    schema["properties"]["entities"]["items"] = schema.pop("$defs")["Entity"]
+    return schema
+
+
+def prediction_of(answer: Answer, as_of: str | None) -> Prediction:
+    """An answer as it is sent."""
+    return Prediction(
+        key=answer.key,
+        status=answer.status,  # type: ignore[arg-type]
+        score=answer.score,
+        prediction=answer.prediction,
+        as_of=as_of,
+        age_seconds=answer.age,
+    )
+
+
+_WORDS = frozenset({"entities", "key", "given"})

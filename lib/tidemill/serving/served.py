@@ -1,0 +1,52 @@
+"""A registered version made ready to answer: its frozen declaration, its threshold and its scorer, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import tidemill.declare  # noqa: F401 - the classes that a frozen declaration names
+from tidemill.core.frozen import thaw
+from tidemill.models.card import CARD, DECLARATION
+from tidemill.models.onnx_scoring import load_checked
+from tidemill.models.registry_flavor import GRAPH_FOLDER
+
+if TYPE_CHECKING:
+    from tidemill.models.onnx_scoring import Scorer
+    from tidemill.models.registry import Registry, Version
+    from tidemill.models.use_case import UseCase
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that answers.
+
+    Args:
+        use_case: as it was declared when the model was trained.
+        version: of the model.
+        threshold: from which score on the prediction is 1, or None where the score is the prediction.
+        scorer: has given the scores of the sample that is kept with the model.
+    """
+
+    use_case: UseCase
+    version: str
+    threshold: float | None
+    scorer: Scorer
+
+
+def load_served(registry: Registry, version: Version) -> Served:
+    """Loads a version from what is registered of it, and never from the use case's file.
+
+    Raises:
+        ValueError: it does not score its own sample as when it was registered, or reads what no view has.
+    """
+    use_case: UseCase = thaw(registry.document(version, DECLARATION))
+    card = registry.document(version, CARD)
+    with TemporaryDirectory(dir=registry.temporary) as folder:
+        scorer = load_checked(registry.fetch(version, GRAPH_FOLDER, Path(folder)))
+    unknown = sorted(set(scorer.inputs) - {f.name for f in use_case.features})
+    if unknown:
+        raise ValueError(f"the model reads {', '.join(unknown)}, which no view of its declaration has")
+    return Served(use_case, version.version, card["threshold"], scorer)

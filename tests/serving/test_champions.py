@@ -1,0 +1,145 @@
+"""The champion is followed under load: no request fails, an answer is its version's, and a bad model never answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from service_ground import NAME, register
+from tidemill.models.registry import CHAMPION
+from tidemill.monitoring.service_metrics import ServiceMetrics
+from tidemill.serving.follow import Champions, Ground
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from running_service import Running, Serve
+    from service_ground import Place
+
+    Promote = Callable[[str], None]
+
+SCORES = {"1": 0.48, "2": 0.49, "3": 0.5}
+
+
+@pytest.fixture
+def promote(place: Place) -> Iterator[Promote]:
+    """Moves the alias; at the end it is where it was."""
+    yield lambda version: place.registry.set_alias(NAME, CHAMPION, version)
+    place.registry.set_alias(NAME, CHAMPION, "1")
+
+
+def asked_until(running: Running, stopped: threading.Event) -> list[tuple[int, str, float]]:
+    """What one caller is answered, who asks without a pause."""
+    found = []
+    while not stopped.is_set():
+        answer = running.ask("ann")
+        said = answer.json()
+        found.append((answer.status_code, said["model_version"], said["predictions"][0]["score"]))
+    return found
+
+
+def swap_under_load(serve: Serve, place: Place, promote: Promote, seconds: float) -> list[tuple[int, str, float]]:
+    """Two callers ask while two new champions and one that is wrong come, each for a while."""
+    running, stopped = serve(rate=1e6, burst=1_000_000), threading.Event()
+    found: list[list[tuple[int, str, float]]] = []
+    callers = [threading.Thread(target=lambda: found.append(asked_until(running, stopped))) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    bad = register(place, 0.03, wrong_by=0.001).version
+    for version in ("2", bad, "3"):
+        time.sleep(seconds)
+        promote(version)
+        running.champions.look()
+        answering = running.champions.models[NAME].version
+        assert answering == ("2" if version == bad else version)
+        assert (bad in running.champions.reasons.get(NAME, "")) == (version == bad)
+    time.sleep(seconds)
+    stopped.set()
+    for caller in callers:
+        caller.join()
+    assert 'tidemill_model_swaps_total{outcome="refused",use_case="shop"} 1.0' in running.client.get("/metrics").text
+    return [answer for answers in found for answer in answers]
+
+
+def check(answers: list[tuple[int, str, float]]) -> None:
+    """All were answered, each with the score of the version that it names."""
+    assert {status for status, _, _ in answers} == {200}
+    assert {version for _, version, _ in answers} == set(SCORES)
+    assert max(abs(score - SCORES[version]) for _, version, score in answers) < 1e-12
+
+
+def test_champions_change_without_a_failed_request(serve: Serve, place: Place, promote: Promote) -> None:
+    answers = swap_under_load(serve, place, promote, 0.3)
+    assert len(answers) > 50
+    check(answers)
+
+
+@pytest.mark.soak
+def test_champions_change_within_a_minute_of_load(serve: Serve, place: Place, promote: Promote) -> None:
+    answers = swap_under_load(serve, place, promote, 15)
+    assert len(answers) > 2000
+    check(answers)
+
+
+def test_nobody_answers_before_there_is_a_champion(serve: Serve, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = serve()
+    running.champions.models.clear()
+    monkeypatch.setattr(type(place.registry), "alias", lambda *_: None)
+    running.champions.look()
+    ready = running.client.get("/readyz")
+    assert (ready.status_code, ready.headers["retry-after"]) == (503, "1")
+    assert ready.json() == {"ready": False, "models": {}, "reasons": {"shop": "no version is champion yet"}}
+    answer = running.ask("ann")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "E_NOT_READY")
+    monkeypatch.undo()
+    running.champions.look()
+    assert running.ask("ann").status_code == 200
+
+
+def test_a_registry_that_is_away_changes_nothing(serve: Serve, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = serve()
+
+    def away(*_: Any) -> str:
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(type(place.registry), "alias", away)
+    running.champions.look()
+    assert running.ask("ann").status_code == 200
+    assert "away" in running.client.get("/readyz").json()["reasons"]["shop"]
+    monkeypatch.undo()
+    running.champions.look()
+    assert running.client.get("/readyz").json()["reasons"] == {}
+
+
+def test_a_model_whose_views_nobody_materialized_never_answers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ground() -> Ground:
+        reader = place.reader()
+        monkeypatch.setattr(reader._store, "list_feature_views", list)
+        return Ground(place.registry, reader)
+
+    champions = Champions(ground, ServiceMetrics(), ("shop",))
+    champions.look()
+    assert not champions.ready
+    assert "no orders_of_customer_v1:recency_days: materialize it first" in champions.reasons["shop"]
+
+
+def test_who_follows_goes_on_after_a_failure(place: Place) -> None:
+    stopped, tries = threading.Event(), list[int]()
+
+    def ground() -> Ground:
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise ConnectionError("away")
+        return Ground(place.registry, place.reader())
+
+    champions = Champions(ground, ServiceMetrics())
+    follower = threading.Thread(target=champions.follow, args=(0.01, stopped))
+    follower.start()
+    deadline = time.monotonic() + 30
+    while not champions.ready and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stopped.set()
+    follower.join()
+    assert (champions.models["shop"].version, tries) == ("1", [0, 1, 2])
