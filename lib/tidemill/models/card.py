@@ -57,6 +57,7 @@ def build_card(
         "as_of": format_time(as_of),
         "training_set_id": training_set,
         "trained_until": format_time(plan.final[-1] + use_case.label.matures_after),
+        "split": plan.said,
         "times": {
             "final": [asdict(run) for run in encode_times(plan.final)],
             "gate": [asdict(run) for run in encode_times(plan.gate)],

@@ -14,9 +14,9 @@ from pyspark.ml import Pipeline
 from pyspark.sql import functions as F
 from pyspark.util import inheritable_thread_target
 
-from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import fit_baseline, with_baseline_score
+from tidemill.models.divisions import fold_fit_rows, fold_rows
 from tidemill.models.judge import judge, judge_fold
 from tidemill.models.metric_values import scalars
 from tidemill.models.pipelines import family_stages, preprocessing, unfitted, with_score
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tidemill.features.declarations import Feature
     from tidemill.models.baseline import Baseline
     from tidemill.models.judge import Slice
-    from tidemill.models.splits import Fold, Plan
+    from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
     from tidemill.stats.binary import Binary
     from tidemill.stats.residuals import Regression
@@ -132,7 +132,8 @@ def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say:
     values: dict[str, list[float]] = {name: [] for name in (*(c.name for c in candidates), BASELINE)}
     for number, fold in enumerate(plan.folds):
         say(f"fold {number + 1} of {len(plan.folds)}: {len(candidates)} candidates")
-        for name, value in _run_fold(rows, use_case, features, fold, candidates, settings).items():
+        learned, judged_on = (rows.where(f(plan, fold, use_case.entity.key)) for f in (fold_fit_rows, fold_rows))
+        for name, value in _run_fold(learned, judged_on, use_case, features, candidates, settings).items():
             values[name].append(value)
     judged = tuple(Candidate(c.name, c.family, c.parameters, tuple(values[c.name])) for c in candidates)
     best = _best_of_families(judged, use_case.metric)
@@ -189,16 +190,15 @@ def usable_features(train: DataFrame, features: Sequence[Feature]) -> list[Featu
 
 
 def _run_fold(
-    rows: DataFrame,
+    learned: DataFrame,
+    evaluate: DataFrame,
     use_case: UseCase,
     features: Sequence[Feature],
-    fold: Fold,
     candidates: Iterable[Candidate],
     settings: Train,
 ) -> dict[str, float]:
     """The primary metric of every candidate and of the baseline on one fold; preprocessing is fitted once for all."""
-    train = _ordered(rows.where(times_predicate(AS_OF, fold.train)), use_case, settings)
-    evaluate = rows.where(times_predicate(AS_OF, fold.evaluate))
+    train = _ordered(learned, use_case, settings)
     prepared = Pipeline(stages=preprocessing(features)).fit(train)
     seen, unseen = prepared.transform(train).persist(), prepared.transform(evaluate).persist()
     try:
@@ -208,7 +208,7 @@ def _run_fold(
             return Pipeline(stages=stages).fit(seen)
 
         listed = list(candidates)
-        models = _parallel(rows, settings.parallel_fits, fit, listed)
+        models = _parallel(evaluate, settings.parallel_fits, fit, listed)
         frames = {c.name: with_score(m, unseen, use_case.task) for c, m in zip(listed, models, strict=True)}
         frames[BASELINE] = with_baseline_score(unseen, fit_baseline(seen, use_case))
         found = judge_fold(frames, use_case)

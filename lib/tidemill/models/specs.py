@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.core.errors import Exit, TidemillError, nearest
-from tidemill.core.frozen import declared
+from tidemill.core.frozen import LATER, declared
 
 FAMILIES = ("logistic_regression", "linear_regression", "random_forest", "gbt", "xgboost")
 TASKS = {"binary": "roc_auc", "regression": "rmse"}
+SPLIT_BY = ("time", "entity", "random")
 HIGHER_IS_BETTER = {"roc_auc": True, "rmse": False}
 
 
@@ -79,21 +80,36 @@ def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any
 @declared
 @dataclass(frozen=True)
 class Splits:
-    """How matured grid times are divided, newest first; each evaluation is embargoed from its training.
+    """How labelled rows are divided into gate and folds.
+
+    By time, the newest matured times are the gate, folds lie before it, and each evaluation is embargoed from its
+    training. By `entity` or at `random` all matured times are used at once, and `gate + folds * fold_size` equal shares
+    of the entities, or of the rows, take the place of times: for data without time, or too short for an embargo. Such a
+    split says nothing of how a model does later than it was trained, which the card repeats.
 
     Args:
-        gate: the newest so many matured times decide about promotion and are seen by no selection.
-        folds: evaluations before the gate that select the candidate.
-        fold_size: times in each fold.
+        gate: so many times (the newest) or shares decide about promotion and are seen by no selection.
+        folds: evaluations apart from the gate that select the candidate.
+        fold_size: times or shares in each fold.
         history: at most so many matured times are trained on, or None for all.
+        by: `time`, `entity` or `random`.
     """
 
     gate: int = 1
     folds: int = 3
     fold_size: int = 1
     history: int | None = None
+    by: str = field(default="time", metadata=LATER)
 
     def __post_init__(self) -> None:
+        if self.by not in SPLIT_BY:
+            raise TidemillError(
+                "E_SPLITS",
+                f"rows cannot be split by {self.by!r}",
+                where=f"Splits(by={self.by!r})",
+                next_step=nearest(self.by, SPLIT_BY),
+                exit_code=Exit.CONFIGURATION,
+            )
         for name in ("gate", "folds", "fold_size"):
             if getattr(self, name) < 1:
                 raise TidemillError(
