@@ -1,8 +1,8 @@
 """Churn of telephone customers, from a table of one row a customer: no events and no times.
 
-The table gives every customer as of one day and whether they left then, so nothing here is ahead of anything: customers
-are divided at random, and a model says who resembles those who left, not who will leave. Training is all there is to it.
-The outcome is a source of its own, one day after the features, which therefore cannot read it.
+The table gives every customer as of one day and whether they left then, so nothing here is ahead of anything: shares
+of the customers take the place of times, and a model says who resembles those who left, not who will leave. Training is
+all there is to it. The outcome is a source of its own, one day after the features, which therefore cannot read it.
 """
 
 from tidemill.declare import (

@@ -71,7 +71,12 @@ def build_card(
         "train_value": train[use_case.metric],
         "train_metrics": train,
         "slices": [_slice(item) for item in found.slices],
-        "baseline": {**asdict(found.baseline), "gate_value": found.baseline_gate, "folds": list(found.baseline_folds)},
+        "baseline": {
+            **asdict(found.baseline),
+            "gate_value": found.baseline_gate,
+            "folds": list(found.baseline_folds),
+            "trivial_gate_value": found.trivial_gate,
+        },
         "candidates": [_row(c, found) for c in found.candidates],
     }
 

@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
-from tidemill.models.search import Candidate, fit_recipe, usable_features
+from tidemill.models.preparation import usable_features
+from tidemill.models.search import Candidate, fit_recipe
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
