@@ -18,9 +18,10 @@ from tidemill.core.errors import TidemillError
 from tidemill.declare import Preparation
 from tidemill.features.declarations import Feature
 from tidemill.models.categories import Categories
-from tidemill.models.pipelines import SCORE, family_stages, unfitted, with_score
+from tidemill.models.pipelines import family_stages, unfitted, with_score
 from tidemill.models.preparation import preprocessing, usable_features, with_weights
 from tidemill.models.selection import first_of_each
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -17,6 +17,7 @@ from tidemill.models.perceptron import perceptron_stages
 from tidemill.models.preparation import WEIGHT, preprocessing
 from tidemill.models.scikit import scikit_stages
 from tidemill.models.specs import AS_THEY_COME
+from tidemill.models.tables import SCORE
 from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 Stages = Callable[[dict[str, Any], int], list[Any]]
 
-SCORE = "score"
 _STAGES: dict[tuple[str, str], Stages] = {
     ("binary", "logistic_regression"): logistic_stages,
     ("binary", "random_forest"): forest_classifier_stages,
