@@ -75,10 +75,10 @@ TELCO_CHURN = UseCase(
     "telco_churn",
     views=(SUBSCRIPTION,),
     label=Label(
-        "left",
+        "departed",
         horizon=hours(1),
         population=ActiveWithin(CUSTOMERS, days(7)),
-        outcome=ValueAt(OUTCOMES, "left", after=hours(0)),
+        outcome=ValueAt(OUTCOMES, "departed", after=hours(0)),
     ),
     task="binary",
     models=(
