@@ -21,7 +21,7 @@ from tidemill.data.read import read
 from tidemill.data.write import Batch
 from tidemill.features.tables import labels_table, view_table
 from tidemill.models.card import CARD, DECLARATION, THRESHOLD, build_card
-from tidemill.models.checks import check_labels
+from tidemill.models.checks import check_training_set
 from tidemill.models.evaluation import evaluate_table
 from tidemill.models.packaging import build_package
 from tidemill.models.reasons import read_parts
@@ -65,7 +65,7 @@ def run(context: Context) -> Result:
     pin(lake, table, identity, {"training_set_id": identity})
     rows = read(spark, lake, table).where(F.col("training_set_id") == identity).persist()
     try:
-        check_labels(rows, use_case.task, table.label)
+        check_training_set(rows, use_case, plan, table.label)
         parent = registry.start_training(use_case.name, identity, {"as_of": format_time(context.as_of)})
         found = search(rows, use_case, plan, settings, context.progress.say)
         failpoint("train.searched")

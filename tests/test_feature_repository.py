@@ -11,7 +11,15 @@ REPO = HOME / "feature_repo"
 
 
 def test_these_are_the_use_cases() -> None:
-    assert use_case_names(REPO) == ["air_quality", "churn", "retail"]
+    assert use_case_names(REPO) == [
+        "air_quality",
+        "bike_sharing",
+        "cdnow",
+        "churn",
+        "retail",
+        "retail_90d",
+        "telco_churn",
+    ]
 
 
 def test_no_two_use_cases_share_a_table_name_for_different_things() -> None:

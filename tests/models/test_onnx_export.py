@@ -20,11 +20,13 @@ from pyspark.ml.feature import Bucketizer, MinMaxScaler, StringIndexer, VectorAs
 from pyspark.ml.regression import DecisionTreeRegressor
 from pyspark.sql import functions as F
 from tidemill.core.errors import TidemillError
+from tidemill.declare import Preparation
 from tidemill.features.declarations import Feature
 from tidemill.models.onnx_export import Export, export
 from tidemill.models.onnx_proof import Proof, differences, prove
 from tidemill.models.onnx_scoring import make_scorer
-from tidemill.models.pipelines import preprocessing, unfitted
+from tidemill.models.pipelines import unfitted
+from tidemill.models.preparation import preprocessing, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,6 +90,8 @@ def proved(tmp_path: Path) -> Prove:
         ("binary", "random_forest", {"numTrees": 8}),
         ("binary", "gbt", {"maxIter": 4}),
         ("binary", "xgboost", {"n_estimators": 20}),
+        ("binary", "perceptron", {"hidden": (5, 3), "maxIter": 10}),
+        ("binary", "scikit_logistic", {"C": 0.5}),
         ("regression", "linear_regression", {}),
         ("regression", "linear_regression", {"elasticNetParam": 1.0, "regParam": 300.0}),
         ("regression", "random_forest", {"numTrees": 8}),
@@ -151,6 +155,28 @@ def test_other_stages_score_as_spark_does(
 ) -> None:
     _, proof = proved(rows, task, Pipeline(stages=stages()))
     assert proof.difference <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("preparation", "family"),
+    [
+        (Preparation(constant=True, correlated=0.5, chi_square=0.2), "gbt"),
+        (Preparation(constant=True, scaling="min_max", class_weights="balanced"), "scikit_logistic"),
+        (Preparation(scaling="standard", components=3, class_weights="balanced"), "xgboost"),
+        (Preparation(scaling="standard", components=4), "logistic_regression"),
+    ],
+    ids=["selection", "min_max", "weights", "components"],
+)
+def test_prepared_features_score_as_spark_does(
+    rows: DataFrame, tmp_path: Path, preparation: Preparation, family: str
+) -> None:
+    labelled = with_weights(rows.withColumn("label", F.col("cls")), preparation)
+    parameters = {"xgboost": {"n_estimators": 5}, "gbt": {"maxIter": 2}}.get(family, {})
+    model = unfitted("binary", FEATURES, family, parameters, 7, preparation).fit(labelled)
+    model.write().save(str(tmp_path / "model"))
+    proof = prove(export(tmp_path / "model"), model, rows, "binary")
+    assert proof.difference <= (1e-6 if family == "xgboost" else 1e-9)
+    assert proof.adversarial_rows == 4000
 
 
 @pytest.mark.parametrize("family", ["logistic_regression", "gbt", "xgboost"])

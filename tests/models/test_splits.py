@@ -113,3 +113,38 @@ def test_splits_that_make_no_sense_are_refused_when_they_are_declared(field: str
     wrong: dict[str, Any] = {field: 0}
     with pytest.raises((TidemillError, ValueError), match=field):
         Splits(**wrong)
+
+
+def test_shares_take_the_place_of_times_only_where_they_are_asked_for_by_name() -> None:
+    times = (APRIL, MAY)
+    plan = plan_splits(times, Splits(by="entity", gate=2, folds=2, fold_size=3), days(90), MONTHLY)
+    assert plan == Plan(
+        folds=(Fold(times, times, (2, 3, 4)), Fold(times, times, (5, 6, 7))),
+        gate_train=times,
+        gate=times,
+        final=times,
+        by="entity",
+        gate_shares=(0, 1),
+        shares=8,
+    )
+    assert "by shares of entities" in plan.said
+    assert "do not say how the model does later" in plan.said
+    assert "shares of rows" in plan_splits((APRIL,), Splits(by="random"), days(90), MONTHLY).said
+    with pytest.raises(TidemillError) as refused:
+        plan_splits(times, Splits(), days(90), MONTHLY)
+    assert refused.value.code == "E_NO_SPLIT"
+    assert plan_splits((APRIL, MAY, JUNE), Splits(folds=1), days(30), MONTHLY).said.startswith("by time")
+
+
+def test_shares_need_a_mature_time_and_the_refusal_names_it() -> None:
+    with pytest.raises(TidemillError) as refused:
+        plan_splits((), Splits(by="entity"), days(90), MONTHLY)
+    assert refused.value.code == "E_NO_SPLIT"
+    assert refused.value.next_step == "choose an as-of time from 2011-06-30T00:00:00Z on"
+
+
+def test_a_way_to_split_that_there_is_not_is_refused_with_the_nearest() -> None:
+    with pytest.raises(TidemillError, match="cannot be split by 'entities'") as refused:
+        Splits(by="entities")
+    assert refused.value.code == "E_SPLITS"
+    assert "did you mean 'entity'?" in refused.value.next_step

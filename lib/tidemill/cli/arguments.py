@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.errors import Exit, TidemillError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tidemill.cli.context import Context
+    from tidemill.cli.result import Result
+
+    Job = tuple[str, Callable[[Context], Result]]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,6 +54,9 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument("--because", metavar="TEXT", help="waive the rows instead, and why")
     if job == "reproduce":
         parser.add_argument("--version", required=True, help="the model version, by its number in the registry")
+    if job == "pipeline":
+        parser.add_argument("--to", metavar="JOB", help="the last job to run (default: all of them)")
+    parser.set_defaults(to=None)
     found = parser.parse_args(argv)
     if found.as_of and (found.since or found.until):
         parser.error("--as-of stands alone; a range is --from and --until")
@@ -70,3 +78,23 @@ def words_of(arguments: Mapping[str, Any]) -> list[str]:
         else:
             words += [word for one in (value if isinstance(value, list) else [value]) for word in (option, str(one))]
     return words
+
+
+def jobs_up_to(jobs: list[Job], last: str | None) -> list[Job]:
+    """The jobs up to one of them, or all.
+
+    Raises:
+        TidemillError: E_ARGUMENTS (usage) where it is none of them.
+    """
+    names = [name for name, _ in jobs]
+    if last is None:
+        return jobs
+    if last not in names:
+        raise TidemillError(
+            "E_ARGUMENTS",
+            f"the pipeline has no job {last!r}",
+            where=f"--to {last}",
+            next_step=nearest(last, names),
+            exit_code=Exit.USAGE,
+        )
+    return jobs[: names.index(last) + 1]

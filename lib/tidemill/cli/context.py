@@ -180,7 +180,7 @@ class Context:
                 "E_NO_TIME",
                 "no as-of time was asked for and the data cover none of the use case's own",
                 where=f"use case {self.use_case.name!r}",
-                next_step="ingest its sources first, or name a time with --as-of",
+                next_step="ingest its sources first (pipeline --to JOB does what a job needs), or give --as-of",
                 exit_code=Exit.NO_INPUT,
             )
         return newest

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill import __version__
-from tidemill.cli.arguments import parse_arguments
+from tidemill.cli.arguments import jobs_up_to, parse_arguments
 from tidemill.cli.context import Asked, Context
 from tidemill.cli.failures import end_on_signal, explain, stopped
 from tidemill.cli.plan import check_declarations
@@ -66,7 +66,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
     try:
         arguments = parse_arguments(name, argv)
         context = _context(name, arguments)
-        jobs = jobs_of(context.use_case)
+        jobs = jobs_up_to(jobs_of(context.use_case), arguments.to)
         if arguments.dry_run:
             return _plan(name, context, jobs)
         summary |= {"run_id": context.lake.run_id, "use_case": context.use_case.name}

@@ -143,7 +143,7 @@ def _rebuilt(
         if joined is None:
             return None, f"the training set was taken as it was kept: nothing is pinned as {identity}"
         columns = [*(f.name for f in use_case.features), "label", "part"]
-        return compare(kept, with_parts(joined, plan), use_case.entity.key, columns), None
+        return compare(kept, with_parts(joined, plan, use_case.entity.key), use_case.entity.key, columns), None
     except TidemillError as error:
         if error.code != "E_PIN":
             raise

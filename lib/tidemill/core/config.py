@@ -64,6 +64,7 @@ class Train(_Section):
     partitions: Positive
     parallel_fits: Positive
     seed: int
+    only: dict[str, dict[str, Any]]
 
 
 class Stream(_Section):

@@ -18,7 +18,8 @@ from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
-from tidemill.models.search import fit_recipe, usable_features
+from tidemill.models.preparation import usable_features
+from tidemill.models.search import fit_recipe
 from tidemill.models.specs import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def replay(
     for number, (at, known) in enumerate(trainings.items()):
         say(f"training {number + 1} of {len(trainings)}")
         train = rows.where(times_predicate(AS_OF, known))
-        model = fit_recipe(train, use_case, usable_features(train, use_case.features), recipe, settings)
+        features = usable_features(train, use_case.features, use_case.preparation.nulls)
+        model = fit_recipe(train, use_case, features, recipe, settings)
         later = rows.where(times_predicate(AS_OF, evaluated[number:]))
         scored = with_score(model, later, use_case.task).select(AS_OF, "label", "score")
         frames.append(scored.withColumn("trained_at", F.lit(at)))

@@ -57,6 +57,7 @@ def build_card(
         "as_of": format_time(as_of),
         "training_set_id": training_set,
         "trained_until": format_time(plan.final[-1] + use_case.label.matures_after),
+        "split": plan.said,
         "times": {
             "final": [asdict(run) for run in encode_times(plan.final)],
             "gate": [asdict(run) for run in encode_times(plan.gate)],
@@ -70,7 +71,12 @@ def build_card(
         "train_value": train[use_case.metric],
         "train_metrics": train,
         "slices": [_slice(item) for item in found.slices],
-        "baseline": {**asdict(found.baseline), "gate_value": found.baseline_gate, "folds": list(found.baseline_folds)},
+        "baseline": {
+            **asdict(found.baseline),
+            "gate_value": found.baseline_gate,
+            "folds": list(found.baseline_folds),
+            "trivial_gate_value": found.trivial_gate,
+        },
         "candidates": [_row(c, found) for c in found.candidates],
     }
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from tidemill.models.pipelines import with_score
-from tidemill.models.search import Candidate, fit_recipe, usable_features
+from tidemill.models.preparation import usable_features
+from tidemill.models.search import Candidate, fit_recipe
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
@@ -34,5 +35,6 @@ def champion_scores(
     if model is None:
         train = rows.where(F.col("part") == TRAIN)
         recipe = Candidate("champion", card["family"], card["parameters"])
-        model = fit_recipe(train, use_case, usable_features(train, use_case.features), recipe, settings)
+        features = usable_features(train, use_case.features, use_case.preparation.nulls)
+        model = fit_recipe(train, use_case, features, recipe, settings)
     return with_score(model, rows.where(F.col("part") == GATE), use_case.task)

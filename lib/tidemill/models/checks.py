@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.models.divisions import fold_fit_rows, fold_rows
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from tidemill.models.splits import Plan
+    from tidemill.models.use_case import UseCase
 
-def check_labels(rows: DataFrame, task: str, where: str) -> None:
+
+def check_training_set(rows: DataFrame, use_case: UseCase, plan: Plan, where: str) -> None:
     """Refuses a training set from which nothing can be learned or judged.
 
     Raises:
-        TidemillError: E_NO_ROWS (no input) where the gate or what trains for it is empty; E_ONE_CLASS (data) where a
-            binary label has one value only; E_LABEL_VALUE (data) where a label is not finite, or not 0 or 1.
+        TidemillError: E_NO_ROWS (no input) where the gate, a fold, or what trains for one of them is empty; E_ONE_CLASS
+            (data) where its binary labels have one value only; E_LABEL_VALUE (data) where a label is not finite, or not
+            0 or 1; E_FEATURE_VALUE (data) where a feature is infinite.
     """
+    key, binary = use_case.entity.key, use_case.task == "binary"
+    parts = {f"{part} rows": f"part = '{part}'" for part in (TRAIN, GATE)}
+    for number, fold in enumerate(plan.folds, 1):
+        name = f"fold {number} of {len(plan.folds)}"
+        parts[f"rows to train on for {name}"] = fold_fit_rows(plan, fold, key)
+        parts[f"rows of {name}"] = fold_rows(plan, fold, key)
     label = F.col("label")
-    allowed = label.isin(0.0, 1.0) if task == "binary" else F.abs(label) < float("inf")
-    summary = rows.groupBy("part").agg(
-        F.count(F.lit(1)).alias("rows"),
-        F.count_distinct("label").alias("values"),
-        F.sum(F.when(label.isNull() | ~allowed | F.isnan(label), 1).otherwise(0)).alias("bad"),
-    )
-    parts = {row["part"]: row for row in summary.toLocalIterator()}
-    for part in (TRAIN, GATE):
-        if part not in parts:
-            raise _refused(
-                "E_NO_ROWS", f"the training set has no {part} row", where, "choose a later as-of time", Exit.NO_INPUT
-            )
-        if parts[part]["bad"]:
-            raise _refused(
-                "E_LABEL_VALUE",
-                f"{parts[part]['bad']} {part} labels are not usable numbers",
-                where,
-                "correct the label",
-                Exit.DATA,
-            )
-        if task == "binary" and parts[part]["values"] < 2:
-            raise _refused(
-                "E_ONE_CLASS",
-                f"all {parts[part]['rows']} {part} rows have the same label",
-                where,
-                "check the label's outcome and horizon: there is nothing to tell apart",
-                Exit.DATA,
-            )
+    allowed = label.isin(0.0, 1.0) if binary else F.abs(label) < float("inf")
+    asked = {"bad": F.count_if(label.isNull() | ~allowed | F.isnan(label))}
+    for place, condition in enumerate(parts.values()):
+        within = F.when(F.expr(condition), label)
+        asked |= {f"rows_{place}": F.count(within), f"one_{place}": F.min(within) == F.max(within)}
+    numbers = [f.name for f in use_case.features if f.type == "double"]
+    asked |= {f"infinite_{place}": F.count_if(F.abs(F.col(n)) == float("inf")) for place, n in enumerate(numbers)}
+    row = rows.agg(*[column.alias(name) for name, column in asked.items()]).first()
+    found: dict[str, Any] = {} if row is None else row.asDict()
+    if found["bad"]:
+        raise _refused("E_LABEL_VALUE", f"{found['bad']} labels are not usable numbers", where, "correct the label")
+    for place, name in enumerate(parts):
+        if not found[f"rows_{place}"]:
+            what, then = f"the training set has no {name}", "choose a later as-of time, or larger or fewer folds"
+            raise _refused("E_NO_ROWS", what, where, then, Exit.NO_INPUT)
+        if binary and found[f"one_{place}"]:
+            what = f"all {found[f'rows_{place}']} {name} have the same label"
+            then = "check the label's outcome and horizon, or make folds larger: there is nothing to tell apart"
+            raise _refused("E_ONE_CLASS", what, where, then)
+    infinite = {name: found[f"infinite_{place}"] for place, name in enumerate(numbers) if found[f"infinite_{place}"]}
+    if infinite:
+        what = ", ".join(f"{name!r} in {count}" for name, count in list(infinite.items())[:5])
+        what += f" and {len(infinite) - 5} more" if len(infinite) > 5 else ""
+        then = "bound it where it is made: a minimum or maximum in the contract, or an Expression with min and max"
+        raise _refused("E_FEATURE_VALUE", f"features are infinite: {what} training rows", where, then)
 
 
-def _refused(code: str, what: str, where: str, next_step: str, exit_code: Exit) -> TidemillError:
+def _refused(code: str, what: str, where: str, next_step: str, exit_code: Exit = Exit.DATA) -> TidemillError:
     return TidemillError(code, what, where=where, next_step=next_step, exit_code=exit_code)

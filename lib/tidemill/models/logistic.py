@@ -16,13 +16,14 @@ SCALED = "scaled"
 
 def logistic_stages(parameters: dict[str, Any], _seed: int) -> list[Estimator[Any]]:
     """Stages from the assembled `features` to a probability; L-BFGS has no seed."""
-    return [_scaler(), LogisticRegression(featuresCol=SCALED, labelCol="label", standardization=False, **parameters)]
+    return [scaler(), LogisticRegression(featuresCol=SCALED, labelCol="label", standardization=False, **parameters)]
 
 
 def linear_stages(parameters: dict[str, Any], _seed: int) -> list[Estimator[Any]]:
     """Stages from the assembled `features` to a value; the normal equations have no seed."""
-    return [_scaler(), LinearRegression(featuresCol=SCALED, labelCol="label", standardization=False, **parameters)]
+    return [scaler(), LinearRegression(featuresCol=SCALED, labelCol="label", standardization=False, **parameters)]
 
 
-def _scaler() -> StandardScaler:
+def scaler() -> StandardScaler:
+    """What gives every feature mean 0 and standard deviation 1."""
     return StandardScaler(inputCol="features", outputCol=SCALED, withMean=True, withStd=True)

@@ -5,13 +5,13 @@ Each does to null, NaN, infinity and unseen categories what Spark's stage does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import TensorProto
 
 from tidemill.models.onnx_graph import ML, NUMBER, TEXT, refused
-from tidemill.models.saved_pipeline import vector
+from tidemill.models.saved_pipeline import matrix_coefficients, vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,23 @@ def _rescale(stage: Stage, graph: Graph) -> None:
     graph.make(stage.parameters["outputCol"], moved, [None] * width)
 
 
+def _slice(stage: Stage, graph: Graph) -> None:
+    """Some columns of a vector, in the order of their indices."""
+    _only(stage, "names", [])
+    column = graph.read(stage.parameters["inputCol"], NUMBER)
+    wanted = np.array(stage.parameters["indices"], dtype=np.int64)
+    chosen = graph.gather(graph.take(column), wanted)
+    graph.make(stage.parameters["outputCol"], chosen, [column.origins[place] for place in wanted.tolist()])
+
+
+def _project(stage: Stage, graph: Graph) -> None:
+    """The vector times the principal components; Spark takes no mean off."""
+    components = matrix_coefficients(stage.table()["pc"][0].as_py()).values
+    tensor, _ = _input(stage, graph)
+    product = graph.add("MatMul", tensor, graph.constant(components))
+    graph.make(stage.parameters["outputCol"], product, [None] * components.shape[1])
+
+
 PREPROCESSING: dict[str, Callable[[Stage, Graph], None]] = {
     "ImputerModel": _impute,
     "StringIndexerModel": _index,
@@ -106,6 +123,8 @@ PREPROCESSING: dict[str, Callable[[Stage, Graph], None]] = {
     "VectorAssembler": _assemble,
     "StandardScalerModel": _standardise,
     "MinMaxScalerModel": _rescale,
+    "VectorSlicer": _slice,
+    "PCAModel": _project,
 }
 
 
@@ -119,7 +138,7 @@ def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(1.0, values, out=np.zeros_like(values), where=values != 0)
 
 
-def _only(stage: Stage, name: str, value: str) -> None:
+def _only(stage: Stage, name: str, value: Any) -> None:
     """Refuses another value of a parameter than the one whose meaning the graph has."""
     given = stage.parameters[name]
     if given != value:

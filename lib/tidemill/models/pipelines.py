@@ -1,8 +1,4 @@
-"""From a model's declaration to an unfitted Spark pipeline, preprocessing included.
-
-Only stages whose transformation can be exported exactly are used: Imputer, StringIndexer, OneHotEncoder,
-VectorAssembler, StandardScaler, and the families.
-"""
+"""From a model's declaration to an unfitted Spark pipeline, preprocessing included."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml import Pipeline
-from pyspark.ml.feature import Imputer, OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 
@@ -18,6 +13,10 @@ from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.models.forest import forest_classifier_stages, forest_regressor_stages
 from tidemill.models.gbt import gbt_classifier_stages, gbt_regressor_stages
 from tidemill.models.logistic import linear_stages, logistic_stages
+from tidemill.models.perceptron import perceptron_stages
+from tidemill.models.preparation import WEIGHT, preprocessing
+from tidemill.models.scikit import scikit_stages
+from tidemill.models.specs import AS_THEY_COME
 from tidemill.models.tables import SCORE
 from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from tidemill.features.declarations import Feature
+    from tidemill.models.specs import Preparation
 
 Stages = Callable[[dict[str, Any], int], list[Any]]
 
@@ -35,40 +35,34 @@ _STAGES: dict[tuple[str, str], Stages] = {
     ("binary", "logistic_regression"): logistic_stages,
     ("binary", "random_forest"): forest_classifier_stages,
     ("binary", "gbt"): gbt_classifier_stages,
+    ("binary", "perceptron"): perceptron_stages,
+    ("binary", "scikit_logistic"): scikit_stages,
     ("binary", "xgboost"): xgb_classifier_stages,
     ("regression", "linear_regression"): linear_stages,
     ("regression", "random_forest"): forest_regressor_stages,
     ("regression", "gbt"): gbt_regressor_stages,
     ("regression", "xgboost"): xgb_regressor_stages,
 }
+# The parameter by which a family is told of the weight of a row; MLlib's perceptron has none.
+_WEIGHTED = {"xgboost": "weight_col", "perceptron": None}
 
 
-def preprocessing(features: Sequence[Feature]) -> list[Any]:
-    """Stages from the features to one vector column `features`.
-
-    Numbers that are null take the mean of the training rows; categories that are null or unseen are one of their own.
-    """
-    numbers = [f.name for f in features if f.type != "string"]
-    texts = [f.name for f in features if f.type == "string"]
-    filled = [f"{name}__filled" for name in numbers]
-    indexed = [f"{name}__index" for name in texts]
-    encoded = [f"{name}__onehot" for name in texts]
-    stages: list[Any] = [Imputer(inputCols=numbers, outputCols=filled, strategy="mean")] if numbers else []
-    if texts:
-        stages.append(StringIndexer(inputCols=texts, outputCols=indexed, handleInvalid="keep"))
-        stages.append(OneHotEncoder(inputCols=indexed, outputCols=encoded, handleInvalid="keep", dropLast=True))
-    return [*stages, VectorAssembler(inputCols=[*filled, *encoded], outputCol="features")]
-
-
-def family_stages(task: str, family: str, parameters: dict[str, Any], seed: int) -> list[Any]:
+def family_stages(
+    task: str, family: str, parameters: dict[str, Any], seed: int, preparation: Preparation = AS_THEY_COME
+) -> list[Any]:
     """The stages of one family with its parameters.
 
     Raises:
-        TidemillError: E_FAMILY (configuration) where the family does not know the task or a parameter.
+        TidemillError: E_FAMILY (configuration) where the family does not know the task, a parameter or class weights.
     """
     known = [name for kind, name in _STAGES if kind == task]
     if family not in known:
         raise _invalid(f"the family {family!r} has no form for {task} tasks", family, nearest(family, known))
+    if preparation.class_weights is not None:
+        name = _WEIGHTED.get(family, "weightCol")
+        if name is None:
+            raise _invalid("it knows no weights of rows", family, "leave out the family, or class_weights")
+        parameters = {**parameters, name: WEIGHT}
     try:
         return _STAGES[task, family](parameters, seed)
     except (TypeError, ValueError) as error:
@@ -77,9 +71,17 @@ def family_stages(task: str, family: str, parameters: dict[str, Any], seed: int)
         ) from error
 
 
-def unfitted(task: str, features: Sequence[Feature], family: str, parameters: dict[str, Any], seed: int) -> Pipeline:
+def unfitted(
+    task: str,
+    features: Sequence[Feature],
+    family: str,
+    parameters: dict[str, Any],
+    seed: int,
+    preparation: Preparation = AS_THEY_COME,
+) -> Pipeline:
     """The whole pipeline, from features to score."""
-    return Pipeline(stages=[*preprocessing(features), *family_stages(task, family, parameters, seed)])
+    stages = family_stages(task, family, parameters, seed, preparation)
+    return Pipeline(stages=[*preprocessing(features, preparation), *stages])
 
 
 def with_score(model: PipelineModel, frame: DataFrame, task: str) -> DataFrame:

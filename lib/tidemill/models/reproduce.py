@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 from tidemill.features.pairs import AS_OF
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
-from tidemill.models.search import Candidate, fit_recipe, usable_features
+from tidemill.models.preparation import usable_features
+from tidemill.models.search import Candidate, fit_recipe
 from tidemill.models.tables import SCORE
 from tidemill.models.training_set import GATE, TRAIN
 
@@ -121,7 +122,7 @@ def fit_again(rows: DataFrame, use_case: UseCase, card: dict[str, Any], settings
         settings: of the fit, as the card has them.
     """
     train, gate = rows.where(F.col("part") == TRAIN), rows.where(F.col("part") == GATE)
-    features = usable_features(train, use_case.features)
+    features = usable_features(train, use_case.features, use_case.preparation.nulls)
     recipe = Candidate("again", card["family"], card["parameters"])
     early = fit_recipe(train, use_case, features, recipe, settings)
     scored = with_score(early, gate, use_case.task).select(use_case.entity.key, AS_OF, "label", SCORE)

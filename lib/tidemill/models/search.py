@@ -14,17 +14,18 @@ from pyspark.ml import Pipeline
 from pyspark.sql import functions as F
 from pyspark.util import inheritable_thread_target
 
-from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import fit_baseline, with_baseline_score
+from tidemill.models.divisions import fold_fit_rows, fold_rows
 from tidemill.models.judge import judge, judge_fold
 from tidemill.models.metric_values import scalars
-from tidemill.models.pipelines import family_stages, preprocessing, unfitted, with_score
-from tidemill.models.specs import HIGHER_IS_BETTER, better
+from tidemill.models.pipelines import family_stages, unfitted, with_score
+from tidemill.models.preparation import preprocessing, usable_features, with_weights
+from tidemill.models.specs import HIGHER_IS_BETTER, ModelSpec, better
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pyspark.ml.pipeline import PipelineModel
     from pyspark.sql import DataFrame
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from tidemill.features.declarations import Feature
     from tidemill.models.baseline import Baseline
     from tidemill.models.judge import Slice
-    from tidemill.models.splits import Fold, Plan
+    from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
     from tidemill.stats.binary import Binary
     from tidemill.stats.residuals import Regression
 
-BASELINE = "one feature"
+BASELINE, TRIVIAL = "one feature", "constant"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Search:
         baseline: fitted on the gate fit's rows.
         baseline_folds: the baseline's metric on each fold.
         baseline_gate: its metric on the gate rows.
+        trivial_gate: that of a constant, the mean label of the gate fit's rows.
         gate_rows: labelled rows of the gate.
         gate_positive_rate: share of positive labels there, or None for regression.
         train_metrics, slices: of the first finalist's gate fit, on the rows it was fitted on and by slices of the gate.
@@ -102,17 +104,19 @@ class Search:
     baseline: Baseline
     baseline_folds: tuple[float, ...]
     baseline_gate: float
+    trivial_gate: float
     gate_rows: int
     gate_positive_rate: float | None
     train_metrics: Binary | Regression
     slices: tuple[Slice, ...]
 
 
-def list_candidates(use_case: UseCase) -> tuple[Candidate, ...]:
-    """Every parameter set that the use case declares."""
+def list_candidates(use_case: UseCase, only: Mapping[str, dict[str, Any]]) -> tuple[Candidate, ...]:
+    """Every parameter set that the use case declares, or those of the families that are asked for in their place."""
+    specs = [ModelSpec(family, parameters) for family, parameters in only.items()] or use_case.models
     return tuple(
         Candidate(f"{spec.family}-{number}", spec.family, parameters)
-        for spec in use_case.models
+        for spec in specs
         for number, parameters in enumerate(spec.candidates())
     )
 
@@ -127,12 +131,13 @@ def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say:
         settings: partitions, threads and seed; all of them change the model.
         say: tells what is being done.
     """
-    features = usable_features(rows.where(F.col("part") == TRAIN), use_case.features)
-    candidates = list_candidates(use_case)
+    features = usable_features(rows.where(F.col("part") == TRAIN), use_case.features, use_case.preparation.nulls)
+    candidates = list_candidates(use_case, settings.only)
     values: dict[str, list[float]] = {name: [] for name in (*(c.name for c in candidates), BASELINE)}
     for number, fold in enumerate(plan.folds):
         say(f"fold {number + 1} of {len(plan.folds)}: {len(candidates)} candidates")
-        for name, value in _run_fold(rows, use_case, features, fold, candidates, settings).items():
+        learned, judged_on = (rows.where(f(plan, fold, use_case.entity.key)) for f in (fold_fit_rows, fold_rows))
+        for name, value in _run_fold(learned, judged_on, use_case, candidates, settings).items():
             values[name].append(value)
     judged = tuple(Candidate(c.name, c.family, c.parameters, tuple(values[c.name])) for c in candidates)
     best = _best_of_families(judged, use_case.metric)
@@ -150,7 +155,8 @@ def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say:
         early.unpersist()
         late.unpersist()
     scored = {c.name: with_score(m, gate, use_case.task) for c, m in zip(best, models[::2], strict=True)}
-    everyone = {**scored, BASELINE: with_baseline_score(gate, baseline)}
+    trivial = gate.withColumn("score", F.lit(baseline.constant))
+    everyone = {**scored, BASELINE: with_baseline_score(gate, baseline), TRIVIAL: trivial}
     on_gate = judge(everyone, with_score(models[0], train, use_case.task), use_case)
     found = {name: scalars(metrics) for name, metrics in on_gate.gate.items()}
     kept = (use_case.entity.key, AS_OF, "label", "score")
@@ -164,6 +170,7 @@ def search(rows: DataFrame, use_case: UseCase, plan: Plan, settings: Train, say:
         baseline,
         tuple(values[BASELINE]),
         found[BASELINE][use_case.metric],
+        found[TRIVIAL][use_case.metric],
         int(found[BASELINE]["rows"]),
         found[BASELINE].get("positive_rate"),
         on_gate.train,
@@ -182,33 +189,26 @@ def fit_recipe(
         ordered.unpersist()
 
 
-def usable_features(train: DataFrame, features: Sequence[Feature]) -> list[Feature]:
-    """The features that have any value in the training rows; the others cannot be filled, nor teach anything."""
-    counts = train.agg(*[F.count(F.col(f.name)).alias(f.name) for f in features]).first()
-    return [f for f in features if counts is not None and counts[f.name]]
-
-
 def _run_fold(
-    rows: DataFrame,
+    learned: DataFrame,
+    evaluate: DataFrame,
     use_case: UseCase,
-    features: Sequence[Feature],
-    fold: Fold,
     candidates: Iterable[Candidate],
     settings: Train,
 ) -> dict[str, float]:
     """The primary metric of every candidate and of the baseline on one fold; preprocessing is fitted once for all."""
-    train = _ordered(rows.where(times_predicate(AS_OF, fold.train)), use_case, settings)
-    evaluate = rows.where(times_predicate(AS_OF, fold.evaluate))
-    prepared = Pipeline(stages=preprocessing(features)).fit(train)
+    train = _ordered(learned, use_case, settings)
+    there = usable_features(learned, use_case.features, use_case.preparation.nulls)
+    prepared = Pipeline(stages=preprocessing(there, use_case.preparation)).fit(train)
     seen, unseen = prepared.transform(train).persist(), prepared.transform(evaluate).persist()
     try:
 
         def fit(candidate: Candidate) -> PipelineModel:
-            stages = family_stages(use_case.task, candidate.family, candidate.parameters, settings.seed)
-            return Pipeline(stages=stages).fit(seen)
+            known = (candidate.family, candidate.parameters, settings.seed, use_case.preparation)
+            return Pipeline(stages=family_stages(use_case.task, *known)).fit(seen)
 
         listed = list(candidates)
-        models = _parallel(rows, settings.parallel_fits, fit, listed)
+        models = _parallel(evaluate, settings.parallel_fits, fit, listed)
         frames = {c.name: with_score(m, unseen, use_case.task) for c, m in zip(listed, models, strict=True)}
         frames[BASELINE] = with_baseline_score(unseen, fit_baseline(seen, use_case))
         found = judge_fold(frames, use_case)
@@ -230,7 +230,7 @@ def _best_of_families(judged: Iterable[Candidate], metric: str) -> list[Candidat
 
 def _ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
     """Rows in one order and one partitioning, whatever the machine: both change the last digits of a model."""
-    order = (AS_OF, use_case.entity.key)
+    order, rows = (AS_OF, use_case.entity.key), with_weights(rows, use_case.preparation)
     if settings.partitions == 1:  # by an exchange: XGBoost's barrier stage cannot stand on coalesced partitions
         return rows.repartition(1).sortWithinPartitions(*order)
     return rows.repartitionByRange(settings.partitions, *order).sortWithinPartitions(*order)
@@ -239,7 +239,8 @@ def _ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
 def _fit(
     ordered: DataFrame, use_case: UseCase, features: Sequence[Feature], candidate: Candidate, settings: Train
 ) -> PipelineModel:
-    return unfitted(use_case.task, features, candidate.family, candidate.parameters, settings.seed).fit(ordered)
+    parameters = (candidate.family, candidate.parameters, settings.seed, use_case.preparation)
+    return unfitted(use_case.task, features, *parameters).fit(ordered)
 
 
 def _parallel(rows: DataFrame, threads: int, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

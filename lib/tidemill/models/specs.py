@@ -7,10 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.core.errors import Exit, TidemillError, nearest
-from tidemill.core.frozen import declared
+from tidemill.core.frozen import LATER, declared
 
-FAMILIES = ("logistic_regression", "linear_regression", "random_forest", "gbt", "xgboost")
+FAMILIES = (
+    "logistic_regression",
+    "linear_regression",
+    "random_forest",
+    "gbt",
+    "perceptron",
+    "scikit_logistic",
+    "xgboost",
+)
 TASKS = {"binary": "roc_auc", "regression": "rmse"}
+SPLIT_BY = ("time", "entity", "random")
+SCALINGS = ("standard", "min_max")
 HIGHER_IS_BETTER = {"roc_auc": True, "rmse": False}
 
 
@@ -71,6 +81,16 @@ def GradientBoosting(*, grid: dict[str, tuple[Any, ...]] | None = None, **parame
     return ModelSpec("gbt", parameters, grid or {})
 
 
+def Perceptron(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+    """A multilayer perceptron on standardised features (MLlib); `hidden=(8,)` are the widths of the layers between."""
+    return ModelSpec("perceptron", parameters, grid or {})
+
+
+def ScikitLogistic(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+    """scikit-learn's StandardScaler and LogisticRegression, for at most `max_rows=100_000` training rows."""
+    return ModelSpec("scikit_logistic", parameters, grid or {})
+
+
 def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
     """XGBoost on Spark."""
     return ModelSpec("xgboost", parameters, grid or {})
@@ -78,22 +98,86 @@ def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any
 
 @declared
 @dataclass(frozen=True)
-class Splits:
-    """How matured grid times are divided, newest first; each evaluation is embargoed from its training.
+class Preparation:
+    """What is done to the features before any family sees them, fitted on training rows only.
+
+    In this order: features that are mostly missing are left out, then columns of categories that tell nothing of the
+    label, columns that never vary, columns that say what one before them says; what is left is scaled, and reduced.
 
     Args:
-        gate: the newest so many matured times decide about promotion and are seen by no selection.
-        folds: evaluations before the gate that select the candidate.
-        fold_size: times in each fold.
+        nulls: a feature is left out where a larger share of the training rows than this has no value.
+        chi_square: of the columns made of categories those stay on which Pearson's chi-square test finds the label
+            dependent at this p-value (binary tasks).
+        constant: whether columns that have one value only are left out.
+        correlated: a column is left out where its Pearson correlation with one before it is larger than this in size.
+        scaling: `standard` (mean 0, standard deviation 1), `min_max` (from 0 to 1) or None; the linear families and the
+            perceptron standardise by themselves.
+        components: principal components that take the place of the columns.
+        class_weights: `balanced` gives both classes the same sum of weights (binary tasks). Probabilities are then
+            those of a population with as many of each, and want calibrating.
+    """
+
+    nulls: float = 1.0
+    chi_square: float | None = None
+    constant: bool = False
+    correlated: float | None = None
+    scaling: str | None = None
+    components: int | None = None
+    class_weights: str | None = None
+
+    def __post_init__(self) -> None:
+        shares = [self.nulls, *(v for v in (self.chi_square, self.correlated) if v is not None)]
+        if not all(0 <= value <= 1 for value in shares):
+            raise _unprepared("nulls, chi_square and correlated lie between 0 and 1", "give shares, not percents")
+        if self.components is not None and self.components < 1:
+            raise _unprepared(f"there are no {self.components} components", "keep at least one")
+        for value, known in ((self.scaling, SCALINGS), (self.class_weights, ("balanced",))):
+            if value is not None and value not in known:
+                raise _unprepared(f"{value!r} is not known", nearest(value, known))
+
+
+AS_THEY_COME = Preparation()
+
+
+def _unprepared(what: str, next_step: str) -> TidemillError:
+    return TidemillError(
+        "E_PREPARATION", what, where="Preparation(...)", next_step=next_step, exit_code=Exit.CONFIGURATION
+    )
+
+
+@declared
+@dataclass(frozen=True)
+class Splits:
+    """How labelled rows are divided into gate and folds.
+
+    By time, the newest matured times are the gate, folds lie before it, and each evaluation is embargoed from its
+    training. By `entity` or at `random` all matured times are used at once, and `gate + folds * fold_size` equal shares
+    of the entities, or of the rows, take the place of times: for data without time, or too short for an embargo. Such a
+    split says nothing of how a model does later than it was trained, which the card repeats.
+
+    Args:
+        gate: so many times (the newest) or shares decide about promotion and are seen by no selection.
+        folds: evaluations apart from the gate that select the candidate.
+        fold_size: times or shares in each fold.
         history: at most so many matured times are trained on, or None for all.
+        by: `time`, `entity` or `random`.
     """
 
     gate: int = 1
     folds: int = 3
     fold_size: int = 1
     history: int | None = None
+    by: str = field(default="time", metadata=LATER)
 
     def __post_init__(self) -> None:
+        if self.by not in SPLIT_BY:
+            raise TidemillError(
+                "E_SPLITS",
+                f"rows cannot be split by {self.by!r}",
+                where=f"Splits(by={self.by!r})",
+                next_step=nearest(self.by, SPLIT_BY),
+                exit_code=Exit.CONFIGURATION,
+            )
         for name in ("gate", "folds", "fold_size"):
             if getattr(self, name) < 1:
                 raise TidemillError(

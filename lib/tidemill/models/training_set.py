@@ -9,10 +9,9 @@ from pyspark.sql import functions as F
 
 from tidemill.core.digest import digest_of
 from tidemill.core.time import encode_times
-from tidemill.data.slices import times_predicate
 from tidemill.features.asof_choice import Joined, join_gold
 from tidemill.features.gold import label_batches, read_labels, view_batches
-from tidemill.features.pairs import AS_OF
+from tidemill.models.divisions import gate_fit_rows, gate_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +47,10 @@ def build_training_set(spark: SparkSession, lake: Lake, use_case: UseCase, plan:
     times = plan.final
     spine = read_labels(spark, lake, use_case.name, use_case.label, times)
     joined = join_gold(lake, spine, use_case.views, times)
-    return replace(joined, frame=with_parts(joined.frame, plan))
+    return replace(joined, frame=with_parts(joined.frame, plan, use_case.entity.key))
 
 
-def with_parts(rows: DataFrame, plan: Plan) -> DataFrame:
+def with_parts(rows: DataFrame, plan: Plan, key: str) -> DataFrame:
     """Rows with `part`: which fit may see them."""
-    gate, train = times_predicate(AS_OF, plan.gate), times_predicate(AS_OF, plan.gate_train)
-    return rows.withColumn("part", F.when(F.expr(gate), GATE).when(F.expr(train), TRAIN).otherwise(FINAL))
+    part = F.when(F.expr(gate_rows(plan, key)), GATE).when(F.expr(gate_fit_rows(plan, key)), TRAIN).otherwise(FINAL)
+    return rows.withColumn("part", part)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
-from tidemill.core.frozen import declared, freeze
-from tidemill.models.specs import TASKS, ModelSpec, Splits
+from tidemill.core.frozen import LATER, declared, freeze
+from tidemill.models.specs import AS_THEY_COME, TASKS, ModelSpec, Preparation, Splits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidemill.features.specs import FeatureView, Label
 
 NOT_USE_CASES = ("definitions",)
+MOST_FEATURES = 2000  # one pass over the training rows measures them all, in one expression
 DEFAULT_TIMES = ("newest", "newest_matured")
 
 
@@ -45,6 +46,7 @@ class UseCase:
             `newest_matured` one, whose labels are known already.
         world: the generator of `demo` that makes its files, or None where they are delivered.
         description: for people.
+        preparation: what is done to the features before a family sees them.
     """
 
     name: str
@@ -60,6 +62,7 @@ class UseCase:
     default_time: str = "newest"
     world: str | None = None
     description: str = ""
+    preparation: Preparation = field(default=AS_THEY_COME, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -73,6 +76,13 @@ class UseCase:
         for view in self.views:
             if view.entity != self.entity:
                 raise self._invalid(f"the view {view.name!r} speaks of another entity", "use views of one entity")
+        if self.task != "binary" and (self.preparation.chi_square or self.preparation.class_weights):
+            raise self._invalid("only a binary task has classes to test or to weight", "leave them out of Preparation")
+        if len(self.features) > MOST_FEATURES:
+            raise self._invalid(
+                f"it has {len(self.features)} features, and a model is made of at most {MOST_FEATURES}",
+                "keep the windows, pivots and columns that matter",
+            )
         self._check_names([f.name for f in self.features])
 
     def _check_names(self, names: list[str]) -> None:

@@ -1,0 +1,111 @@
+"""What comes before a model family: from features to one vector, all of it fitted on training rows only.
+
+Only stages whose transformation can be exported exactly are used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyspark.ml.feature import PCA, Imputer, MinMaxScaler, OneHotEncoder, StandardScaler, VectorAssembler
+from pyspark.sql import functions as F
+
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.models.categories import Categories
+from tidemill.models.selection import Selection, dependent, uncorrelated, varying
+from tidemill.models.specs import AS_THEY_COME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, DataFrame
+
+    from tidemill.features.declarations import Feature
+    from tidemill.models.specs import Preparation
+
+FEATURES, WEIGHT = "features", "weight"
+_CATEGORIES = "categories"
+
+
+def preprocessing(features: Sequence[Feature], preparation: Preparation = AS_THEY_COME) -> list[Any]:
+    """Stages from the features to one vector column `features`.
+
+    Numbers that are null take the mean of the training rows; categories that are null, unseen, empty or rare are one of
+    their own. Then what the preparation asks for, in this order: columns of categories that tell nothing of the label
+    are left out, columns that never vary, columns correlated with one before them; what is left is scaled, and reduced.
+    """
+    numbers = [f.name for f in features if f.type != "string"]
+    texts = [f.name for f in features if f.type == "string"]
+    filled = [f"{name}__filled" for name in numbers]
+    indexed = [f"{name}__index" for name in texts]
+    encoded = [f"{name}__onehot" for name in texts]
+    stages: list[Any] = [Imputer(inputCols=numbers, outputCols=filled, strategy="mean")] if numbers else []
+    if texts:
+        stages.append(Categories(texts, indexed))
+        stages.append(OneHotEncoder(inputCols=indexed, outputCols=encoded, handleInvalid="keep", dropLast=True))
+    if texts and preparation.chi_square is not None:
+        stages.append(VectorAssembler(inputCols=encoded, outputCol=_CATEGORIES))
+        stages.append(Selection(_CATEGORIES, f"{_CATEGORIES}__told", dependent(preparation.chi_square)))
+        encoded = [f"{_CATEGORIES}__told"]
+    then = _after(preparation)
+    names = [f"assembled__{number}" for number in range(len(then))] + [FEATURES]
+    stages.append(VectorAssembler(inputCols=[*filled, *encoded], outputCol=names[0]))
+    return [*stages, *(make(one, other) for make, one, other in zip(then, names, names[1:], strict=False))]
+
+
+def usable_features(train: DataFrame, features: Sequence[Feature], nulls: float = 1.0) -> list[Feature]:
+    """The features that have a value in enough of the training rows; without any they can neither be filled nor teach.
+
+    Args:
+        train: the training rows.
+        features: to choose from.
+        nulls: the largest share of rows without a value; NaN and the empty text are none.
+
+    Raises:
+        TidemillError: E_NO_FEATURES (data) where none is left.
+    """
+    counts = train.agg(F.count(F.lit(1)).alias("rows__"), *[F.count(_value(f)).alias(f.name) for f in features]).first()
+    there = {} if counts is None else counts.asDict()
+    kept = [f for f in features if there.get(f.name) and there[f.name] >= (1 - nulls) * there["rows__"]]
+    if kept:
+        return kept
+    raise TidemillError(
+        "E_NO_FEATURES",
+        f"none of {len(features)} features has a value in enough of {there.get('rows__', 0)} training rows",
+        where="training set",
+        next_step="check the views and their sources at the training times",
+        exit_code=Exit.DATA,
+    )
+
+
+def _value(feature: Feature) -> Column:
+    column = F.col(feature.name)
+    if feature.type == "string":
+        return F.when(column != "", column)
+    return F.when(~F.isnan(column), column) if feature.type == "double" else column
+
+
+def with_weights(rows: DataFrame, preparation: Preparation) -> DataFrame:
+    """The rows with a `weight` that gives both classes the same sum, where the preparation asks for it."""
+    if preparation.class_weights is None:
+        return rows
+    positive = F.broadcast(rows.agg(F.avg("label").alias("positive__")))
+    share = F.when(F.col("label") == 1, F.col("positive__")).otherwise(1 - F.col("positive__"))
+    return rows.crossJoin(positive).withColumn(WEIGHT, 0.5 / share).drop("positive__")
+
+
+def _after(preparation: Preparation) -> list[Any]:
+    """What makes the stages after assembling, each from the names of the vector it reads and of the one it makes."""
+    steps: list[Any] = []
+    if preparation.constant:
+        steps.append(lambda one, other: Selection(one, other, varying))
+    if preparation.correlated is not None:
+        choose = uncorrelated(preparation.correlated)
+        steps.append(lambda one, other: Selection(one, other, choose))
+    if preparation.scaling == "standard":
+        steps.append(lambda one, other: StandardScaler(inputCol=one, outputCol=other, withMean=True, withStd=True))
+    if preparation.scaling == "min_max":
+        steps.append(lambda one, other: MinMaxScaler(inputCol=one, outputCol=other))
+    if preparation.components is not None:
+        steps.append(lambda one, other: PCA(k=preparation.components, inputCol=one, outputCol=other))
+    return steps

@@ -1,0 +1,108 @@
+"""scikit-learn for small data: StandardScaler and LogisticRegression, fitted by one worker.
+
+What was fitted is a linear model and goes on as one: the rows stay where they are, nothing is pickled, and export,
+proof and scoring are those of MLlib's logistic regression, to which the scaling is added.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.ml import Estimator
+from pyspark.ml.classification import LogisticRegressionModel
+from pyspark.ml.common import _py2java  # as pyspark's own wrappers hand vectors over
+from pyspark.ml.functions import vector_to_array
+from pyspark.ml.linalg import DenseVector
+from pyspark.sql import functions as F
+
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.models.preparation import WEIGHT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+MOST_ROWS = 100_000
+
+
+def scikit_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
+    """Stages from the assembled `features` to a probability.
+
+    Args:
+        parameters: of scikit-learn's LogisticRegression; `max_rows` is the largest number of training rows, and
+            `weightCol` the column of weights.
+        seed: its `random_state`.
+
+    Raises:
+        TypeError: scikit-learn knows no such parameter.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    own = {k: v for k, v in parameters.items() if k not in {"max_rows", "weightCol"}}
+    LogisticRegression(**own)
+    limit = parameters.get("max_rows", MOST_ROWS)
+    return [_Scikit({"max_iter": 1000, "random_state": seed, **own}, limit, weighted="weightCol" in parameters)]
+
+
+def fit_logistic(
+    features: NDArray[np.float64], label: NDArray[np.float64], weight: NDArray[np.float64] | None, own: dict[str, Any]
+) -> tuple[list[float], float]:
+    """Coefficients and intercept, on the features as they are, of a scaler and a logistic regression fitted to them."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(**own))
+    fitted.fit(features, label, **({} if weight is None else {"logisticregression__sample_weight": weight}))
+    scaler, model = fitted[0], fitted[1]
+    slopes = model.coef_[0] / scaler.scale_
+    return slopes.tolist(), float(model.intercept_[0] - slopes @ scaler.mean_)
+
+
+class _Scikit(Estimator[LogisticRegressionModel]):
+    def __init__(self, own: dict[str, Any], limit: int, *, weighted: bool) -> None:
+        super().__init__()
+        self._own, self._limit, self._weighted = own, limit, weighted
+
+    def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
+        own, limit, columns = self._own, self._limit, ["label", *([WEIGHT] if self._weighted else [])]
+
+        def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            rows, kept = 0, []
+            for batch in batches:
+                rows += batch.num_rows
+                if rows > limit:
+                    yield pa.record_batch([pa.array(["null"])], ["fitted"])
+                    return
+                kept.append(batch)
+            table = pa.Table.from_batches(kept)
+            label, *weight = (table.column(name).to_numpy() for name in columns)
+            values = table.column("x").combine_chunks().flatten().to_numpy().reshape(rows, -1)
+            fitted = fit_logistic(values, label, weight[0] if weight else None, own)
+            yield pa.record_batch([pa.array([json.dumps(fitted)])], ["fitted"])
+
+        rows = dataset.select(vector_to_array(F.col("features")).alias("x"), *columns).coalesce(1)
+        found = json.loads(next(rows.mapInArrow(work, "fitted string").toLocalIterator())["fitted"])
+        if found is None:
+            raise TidemillError(
+                "E_TOO_MANY_ROWS",
+                f"there are more than {limit} training rows, which one worker has to hold",
+                where="model 'scikit_logistic'",
+                next_step="use LogisticRegression, which is distributed, or raise max_rows",
+                exit_code=Exit.CONFIGURATION,
+            )
+        return _linear_model(dataset, *found)
+
+
+def _linear_model(dataset: DataFrame, coefficients: list[float], intercept: float) -> LogisticRegressionModel:
+    """MLlib's model of these coefficients."""
+    context = dataset.sparkSession.sparkContext
+    package = context._jvm.org.apache.spark.ml.classification  # type: ignore[union-attr]
+    vector = _py2java(context, DenseVector(coefficients))
+    model = LogisticRegressionModel(package.LogisticRegressionModel("scikit_logistic", vector, intercept))
+    return model.setFeaturesCol("features")
