@@ -1,0 +1,123 @@
+"""How much a daily figure varies when nothing is wrong, by its weekday and from day to day; and how odd a new day is.
+
+A figure is a mean of its phase (the weekday, where the season is seven days) and a deviation. Phases are used where
+they foretell left-out days better than one mean of all does. NumPy only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tidemill.stats.tails import student_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """A figure over the days of a quiet period.
+
+    Args:
+        season: days after which phases come again; 1 where phases foretell nothing.
+        means: by phase.
+        times: days of each phase.
+        deviation: of a day from its phase's mean, at least what its rows alone would make.
+        freedom: degrees of freedom of the deviation.
+        carried: how much the deviations of neighbouring days have in common: their correlations, from one day apart on.
+        noise: the part of the squared deviation that the number of rows makes.
+    """
+
+    season: int
+    means: Floats
+    times: Ints
+    deviation: float
+    freedom: int
+    carried: Floats
+    noise: float
+
+    def expected(self, places: Ints) -> Floats:
+        """The phase's mean of each day."""
+        found: Floats = self.means[places % self.season]
+        return found
+
+    def tail(self, values: Floats, places: Ints, noise: float) -> tuple[float, float]:
+        """How odd the mean of some neighbouring days is.
+
+        Args:
+            values: of the days, at least one.
+            places: the days, numbered as those of the quiet period were.
+            noise: the squared deviation that their numbers of rows make, on average.
+
+        Returns:
+            How far the mean lies from what its days foretell, and Student's two-sided tail of that.
+        """
+        number = len(values)
+        apart = float(np.mean(values - self.expected(places)))
+        square = self.deviation**2 + max(0.0, noise - self.noise)
+        shared = sum(2 * (1 - k / number) * float(self.carried[k - 1]) for k in range(1, min(number, len(self.carried))))
+        foretold = float(np.mean(1 / self.times[places % self.season])) / min(number, self.season)
+        return apart, student_tail(apart / math.sqrt(square * ((1 + shared) / number + foretold)), self.freedom)
+
+
+def variation_of(values: Floats, places: Ints, noise: float, season: int) -> Variation:
+    """The variation of a figure over quiet days.
+
+    Args:
+        values: one a day.
+        places: the days' numbers, ascending; a day missing leaves a gap.
+        noise: the squared deviation that a day's number of rows alone makes.
+        season: days after which phases may come again; each needs two days, or there is one phase.
+    """
+    by_phase = np.bincount(places % season, minlength=season)
+    if season > 1 and by_phase.min() >= 2 and _left_out(values, places, season) < _left_out(values, places, 1):
+        used = season
+    else:
+        used = 1
+    times = np.bincount(places % used, minlength=used)
+    means = np.bincount(places % used, values, used) / times
+    rest = values - means[places % used]
+    freedom = max(1, len(values) - used)
+    square = max(float(np.sum(rest * rest)) / freedom, noise, math.ulp(1.0))
+    return Variation(used, means, times, math.sqrt(square), freedom, _carried(rest, places), noise)
+
+
+def _left_out(values: Floats, places: Ints, season: int) -> float:
+    """The squared error of foretelling each day by the others of its phase."""
+    phase = places % season
+    times = np.bincount(phase, minlength=season)[phase]
+    means = (np.bincount(phase, values, season)[phase] - values) / (times - 1)
+    return float(np.sum((values - means) ** 2))
+
+
+def _carried(rest: Floats, places: Ints, most: int = 6) -> Floats:
+    """Correlations of deviations some days apart, as far as they stand out of chance; none is taken as negative."""
+    total = float(np.mean(rest * rest))
+    found: list[float] = []
+    for apart in range(1, most + 1):
+        _, one, other = np.intersect1d(places, places - apart, return_indices=True)
+        if len(one) < 8 or total <= 0:
+            break
+        likeness = float(np.mean(rest[one] * rest[other])) / total
+        if likeness < 1 / math.sqrt(len(one)):
+            break
+        found.append(min(likeness, 0.99))
+    return np.array(found)
+
+
+def windows(places: Sequence[int], lengths: Sequence[int]) -> list[slice]:
+    """The last days as windows of some lengths, each without a gap; the shortest that there is comes first."""
+    found = []
+    for length in lengths:
+        if length <= len(places) and places[-1] - places[-length] == length - 1:
+            found.append(slice(len(places) - length, len(places)))
+    return found
