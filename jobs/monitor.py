@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidemill.cli import monitoring
+from tidemill.cli import drifting, monitoring
 from tidemill.cli.job import main
 from tidemill.cli.models import scoring_versions
 from tidemill.cli.plan import gold_builder, test_times
@@ -43,14 +43,14 @@ def run(context: Context) -> Result:
     if ledgered(lake, DRIFT, moved) is not None and (not times or ledgered(lake, PERFORMANCE, done) is not None):
         return Result(SKIPPED)
     card = registry.document(version, "card.json")
-    found = monitoring.compare_population(context, monitoring.reference_profiles(context, card))
+    found = drifting.find_drift(context, version, card, [e.batch_id for e in scored])
     verdict = drift.decide(found, context.config.monitor)
     realised = monitoring.realise(context, registry, version, card, times) if times else None
     decision = monitoring.retraining(context, card, verdict, realised)
     population = sum(e.rows for e in scored)
     report = monitoring.write_report(context, role, version, card, found, verdict, decision, realised, population)
     failpoint("monitor.reported")
-    monitoring.commit_drift(context, moved, version, found)
+    drifting.commit_drift(context, moved, version, found)
     failpoint("monitor.between_tables")
     if realised is not None:
         monitoring.commit_performance(context, done, version, realised)

@@ -106,10 +106,7 @@ def test_any_cut_of_rows_gives_the_profile_of_the_whole(pieces: int) -> None:
     found = read_back(merge_profiles(sent))
     assert_profiles(found, rows)
     by_day = [p for p in found.values() if not p.key.slice]
-    whole = {
-        p.key.column: p
-        for p in merged([ColumnProfile(p.key._replace(day=None), p.kind, p.sketch, p.bins) for p in by_day])
-    }
+    whole = {p.key.column: p for p in merged(p.of_all_days for p in by_day)}
     for name in ("x", "t", "n"):
         assert_is_of(whole[name].sketch, rows.column(name).to_pylist(), BINS.get(name))
 

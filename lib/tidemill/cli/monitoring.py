@@ -1,4 +1,4 @@
-"""The parts of the monitor job: reference profile, drift, hindsight, page."""
+"""The parts of the monitor job: hindsight, the retraining decision, the page."""
 
 from __future__ import annotations
 
@@ -14,70 +14,24 @@ from tidemill.core.runs import REPORT, run_folder, write_text
 from tidemill.core.time import Run, decode_times, format_time
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, end_to_end
-from tidemill.data.commit import commit, derived_batch, ledgered
-from tidemill.data.read import read, read_arrow
+from tidemill.data.commit import commit
+from tidemill.data.read import read
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import Baseline
-from tidemill.models.scoring import build_scoring_rows
-from tidemill.models.tables import gate_scores_table, training_sets_table
-from tidemill.monitoring import drift
+from tidemill.models.tables import gate_scores_table
 from tidemill.monitoring.page import Findings, render
 from tidemill.monitoring.performance import Realised, evaluate, score_bins
-from tidemill.monitoring.profile import Bins, Profile, build_profiles, choose_bins
 from tidemill.monitoring.retraining import Decision, Signals, decide
-from tidemill.monitoring.tables import DRIFT, PERFORMANCE, PROFILES
+from tidemill.monitoring.tables import PERFORMANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from tidemill.cli.context import Context
-    from tidemill.data.tables import Table
     from tidemill.models.registry import Registry, Version
-
-
-def reference_profiles(context: Context, card: dict[str, Any]) -> list[Profile]:
-    """The profiles of a model's training rows; made once, then read."""
-    use_case, identity = context.use_case, card["training_set_id"]
-    batch = derived_batch(
-        PROFILES, {"use_case": use_case.name, "profile": identity, "bins": context.config.monitor.bins}
-    )
-    if ledgered(context.lake, PROFILES, batch) is None:
-        context.progress.say("profile of the training rows")
-        rows = read(context.spark, context.lake, training_sets_table(use_case)).where(
-            F.col("training_set_id") == identity
-        )
-        made = build_profiles(rows, choose_bins(rows, use_case.features, context.config.monitor.bins))
-        facts = {"use_case": use_case.name, "profile": identity, "as_of": context.as_of}
-        _commit_rows(context, PROFILES, batch, [{**facts, **_profile_row(p)} for p in made])
-    rows = read_arrow(context.lake, PROFILES, where=pa.compute.field("profile") == identity).to_pylist()
-    return [_read_profile(row) for row in rows]
-
-
-def compare_population(context: Context, reference: Sequence[Profile]) -> list[drift.Drift]:
-    """The drift of each feature of the population at T against the training rows."""
-    context.progress.say("profile of the scored population")
-    rows = build_scoring_rows(gold_builder(context), context.use_case, [context.as_of]).frame
-    current = {p.bins.feature: p for p in build_profiles(rows, [p.bins for p in reference])}
-    return [drift.compare(p, current[p.bins.feature], context.config.monitor) for p in reference]
-
-
-def commit_drift(context: Context, batch: Any, version: Version, found: Sequence[drift.Drift]) -> None:
-    """Keeps the drift of each feature."""
-    facts = {"use_case": context.use_case.name, "as_of": context.as_of, "model_version": version.version}
-    rows = [
-        {
-            **facts,
-            "feature": d.reference.bins.feature,
-            "rows": d.current.rows,
-            "psi": d.psi,
-            "verdict": d.verdict,
-            "reason": d.reason,
-        }
-        for d in found
-    ]
-    _commit_rows(context, DRIFT, batch, rows)
+    from tidemill.monitoring import drift
 
 
 def realise(
@@ -112,7 +66,8 @@ def commit_performance(context: Context, batch: Any, version: Version, found: Re
     ]
     for row in rows:
         row["matured_at"] = int(row["matured_at"])
-    _commit_rows(context, PERFORMANCE, batch, rows)
+    made = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
+    commit(context.lake, PERFORMANCE, batch, made)
 
 
 def retraining(context: Context, card: dict[str, Any], verdict: drift.Verdict, found: Realised | None) -> Decision:
@@ -197,25 +152,3 @@ def _reasons(context: Context) -> dict[str, int]:
                     reason = f"{source.name} {name.removeprefix('reason:')}"
                     found[reason] = found.get(reason, 0) + rows
     return found
-
-
-def _commit_rows(context: Context, table: Table, batch: Any, rows: list[dict[str, Any]]) -> None:
-    commit(context.lake, table, batch, pa.Table.from_pylist(rows, schema=delta_schema(table.columns)))
-
-
-def _profile_row(profile: Profile) -> dict[str, Any]:
-    return {
-        "feature": profile.bins.feature,
-        "kind": profile.bins.kind,
-        "rows": profile.rows,
-        "nulls": profile.nulls,
-        "mean": profile.mean,
-        "edges": list(profile.bins.edges),
-        "values": list(profile.bins.values),
-        "counts": list(profile.counts),
-    }
-
-
-def _read_profile(row: dict[str, Any]) -> Profile:
-    bins = Bins(row["feature"], row["kind"], tuple(row["edges"]), tuple(row["values"]))
-    return Profile(bins, row["rows"], row["nulls"], row["mean"], tuple(row["counts"]))

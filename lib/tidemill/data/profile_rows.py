@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -80,6 +80,11 @@ class ColumnProfile:
     kind: str
     sketch: Sketch
     bins: Bins | None
+
+    @property
+    def of_all_days(self) -> ColumnProfile:
+        """The same rows, their day forgotten, so that days merge."""
+        return replace(self, key=self.key._replace(day=None))
 
 
 def to_batch(profiles: Iterable[ColumnProfile]) -> pa.RecordBatch:

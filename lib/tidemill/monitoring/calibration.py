@@ -18,28 +18,10 @@ from tidemill.stats.variation import Variation, variation_of, windows
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidemill.core.config_monitor import Least
     from tidemill.stats.bins import Bins
 
 WINDOWS = (1, 3, 7)
-
-
-@dataclass(frozen=True)
-class Least:
-    """Movements below these do not matter, however sure they are; beyond `large` times them they alert at once.
-
-    Args:
-        level: in standard deviations of the column's normal scores.
-        spread: of their square, 1 being the reference's.
-        share: of rows.
-        shape: of the population stability index, above what it usually is.
-        large: times the others.
-    """
-
-    level: float = 0.05
-    spread: float = 0.1
-    share: float = 0.01
-    shape: float = 0.03
-    large: float = 10.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import format_time, from_micros
 from tidemill.pages import report
+from tidemill.stats.bins import NUMBER
 from tidemill.stats.curves import calibration_points, roc_points
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.monitoring.drift import Drift, Verdict
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.curves import ScoreBin
+    from tidemill.stats.sketch import Sketch
 
 _CALIBRATION_GROUPS = 10
 
@@ -146,15 +148,19 @@ def _promotion(row: Mapping[str, Any] | None) -> report.Promotion | None:
 def _drift(found: Drift) -> report.DriftRow:
     reference, current = found.reference, found.current
     return report.DriftRow(
-        feature=reference.bins.feature,
+        feature=found.bins.column,
         metric_value=found.psi,
         verdict=found.verdict,
-        reference_mean=reference.mean,
-        current_mean=current.mean,
+        reference_mean=_mean(found, reference),
+        current_mean=_mean(found, current),
         null_share_reference=reference.nulls / reference.rows if reference.rows else None,
         null_share_current=current.nulls / current.rows if current.rows else None,
-        bins=reference.bins.labels,
-        reference=tuple(float(n) for n in reference.counts),
-        current=tuple(float(n) for n in current.counts),
+        bins=found.bins.labels,
+        reference=() if reference.counts is None else tuple(reference.counts.astype(float).tolist()),
+        current=() if current.counts is None else tuple(current.counts.astype(float).tolist()),
         reason=found.reason,
     )
+
+
+def _mean(found: Drift, side: Sketch) -> float | None:
+    return side.moments.mean if found.bins.kind == NUMBER and side.moments.rows else None

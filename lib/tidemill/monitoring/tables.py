@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidemill.data.profile_rows import PROFILE_COLUMNS
 from tidemill.data.tables import OPS, Table
 
 PARITY = Table(
@@ -35,19 +36,15 @@ REFRESHES = Table(
 PROFILES = Table(
     OPS,
     "profiles",
+    # Grain: what is profiled (a training set, or what a model version scored), as-of time, slice, day, column.
     (
         ("use_case", "string"),
         ("profile", "string"),
         ("as_of", "timestamp"),
-        ("feature", "string"),
-        ("kind", "string"),
-        ("rows", "bigint"),
-        ("nulls", "bigint"),
-        ("mean", "double"),
-        ("edges", "array<double>"),
-        ("values", "array<string>"),
-        ("counts", "array<bigint>"),
+        ("profiled_at", "timestamp"),
+        *PROFILE_COLUMNS,
     ),
+    evolves=True,  # a profile has not always held all that it holds now
 )
 DRIFT = Table(
     OPS,
@@ -61,7 +58,15 @@ DRIFT = Table(
         ("psi", "double"),
         ("verdict", "string"),
         ("reason", "string"),
+        ("tail", "double"),
+        ("jensen_shannon", "double"),
+        ("hellinger", "double"),
+        ("kolmogorov_smirnov", "double"),
+        ("wasserstein", "double"),
+        ("chi_square", "double"),
+        ("l_infinity", "double"),
     ),
+    evolves=True,  # it has not always told the distances beside the index
 )
 PERFORMANCE = Table(
     OPS,

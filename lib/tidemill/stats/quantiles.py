@@ -74,6 +74,12 @@ def merge_quantiles(parts: Sequence[Quantiles], size: int = SIZE) -> Quantiles:
     return Quantiles(rows, values[found], error + rows / (2 * size))
 
 
+def mean_distance(one: Quantiles, other: Quantiles) -> float:
+    """The first Wasserstein distance of two summaries, in the unit of their values; each needs a row."""
+    shares = (np.arange(SIZE) + 0.5) / SIZE
+    return float(np.mean(np.abs(one.at(shares) - other.at(shares))))
+
+
 def _middles(rows: int, size: int) -> Floats:
     """The middles of equally many rows."""
     return (np.arange(size) + 0.5) * (rows / size)

@@ -64,7 +64,8 @@ class Variation:
         number = len(values)
         apart = float(np.mean(values - self.expected(places)))
         square = self.deviation**2 + max(0.0, noise - self.noise)
-        shared = sum(2 * (1 - k / number) * float(self.carried[k - 1]) for k in range(1, min(number, len(self.carried))))
+        neighbours = range(1, min(number - 1, len(self.carried)) + 1)
+        shared = sum(2 * (1 - k / number) * float(self.carried[k - 1]) for k in neighbours)
         foretold = float(np.mean(1 / self.times[places % self.season])) / min(number, self.season)
         return apart, student_tail(apart / math.sqrt(square * ((1 + shared) / number + foretold)), self.freedom)
 
@@ -116,8 +117,6 @@ def _carried(rest: Floats, places: Ints, most: int = 6) -> Floats:
 
 def windows(places: Sequence[int], lengths: Sequence[int]) -> list[slice]:
     """The last days as windows of some lengths, each without a gap; the shortest that there is comes first."""
-    found = []
-    for length in lengths:
-        if length <= len(places) and places[-1] - places[-length] == length - 1:
-            found.append(slice(len(places) - length, len(places)))
-    return found
+    end = len(places)
+    whole = [n for n in lengths if n <= end and places[-1] - places[-n] == n - 1]
+    return [slice(end - n, end) for n in whole]
