@@ -46,9 +46,12 @@ def run(context: Context) -> Result:
     found = drifting.find_drift(context, version, card, [e.batch_id for e in scored])
     verdict = drift.decide(found, context.config.monitor)
     realised = monitoring.realise(context, registry, version, card, times) if times else None
+    expected = monitoring.expect(context, version, card, [e.batch_id for e in scored])
     decision = monitoring.retraining(context, card, verdict, realised)
     population = sum(e.rows for e in scored)
-    report = monitoring.write_report(context, role, version, card, found, verdict, decision, realised, population)
+    report = monitoring.write_report(
+        context, role, version, card, found, verdict, decision, realised, expected, population
+    )
     failpoint("monitor.reported")
     drifting.commit_drift(context, moved, version, found)
     failpoint("monitor.between_tables")

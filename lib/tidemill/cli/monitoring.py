@@ -11,19 +11,20 @@ from tidemill.cli.models import promotions
 from tidemill.cli.plan import gold_builder, training_times
 from tidemill.cli.tables import table_versions
 from tidemill.core.runs import REPORT, run_folder, write_text
-from tidemill.core.time import Run, decode_times, format_time
+from tidemill.core.time import Run, decode_times, format_time, length_micros
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, end_to_end
-from tidemill.data.commit import commit
+from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import Baseline
-from tidemill.models.tables import gate_scores_table
+from tidemill.models.tables import gate_scores_table, predictions_table
+from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
 from tidemill.monitoring.performance import Realised, evaluate, score_bins
 from tidemill.monitoring.retraining import Decision, Signals, decide
-from tidemill.monitoring.tables import PERFORMANCE
+from tidemill.monitoring.tables import EXPECTED, PERFORMANCE, REALISED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
     from tidemill.models.registry import Registry, Version
     from tidemill.monitoring import drift
+    from tidemill.stats.expected import Estimate
 
 
 def realise(
@@ -60,14 +62,40 @@ def commit_performance(context: Context, batch: Any, version: Version, found: Re
             "positive_rate": p["positive_rate"],
             "value": p["value"],
             "baseline": p["baseline"],
-            "matured_at": p["at"] + use_case.label.matures_after.total_seconds() * 1_000_000,
+            "matured_at": p["at"] + length_micros(use_case.label.matures_after),
+            "kind": REALISED,
+            "low": None if p["interval"] is None else p["interval"].low,
+            "high": None if p["interval"] is None else p["interval"].high,
         }
         for p in found.by_time
     ]
-    for row in rows:
-        row["matured_at"] = int(row["matured_at"])
     made = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
     commit(context.lake, PERFORMANCE, batch, made)
+
+
+def expect(context: Context, version: Version, card: dict[str, Any], scored: Sequence[str]) -> Estimate:
+    """The primary metric to expect of what was scored at T, before its labels are there; kept beside realised ones."""
+    use_case, lake = context.use_case, context.lake
+    inputs = {"use_case": use_case.name, "as_of": format_time(context.as_of), "expected_of": list(scored)}
+    batch = derived_batch(PERFORMANCE, {**inputs, **context.again})
+    known = read(context.spark, lake, gate_scores_table(use_case))
+    known = known.where(F.col("training_set_id") == card["training_set_id"])
+    rows = read(context.spark, lake, predictions_table(use_case)).where(F.col("batch_id").isin(list(scored)))
+    found = estimate(known, rows, use_case.task, card["gate_value"])
+    row = {
+        "use_case": use_case.name,
+        "as_of": context.as_of,
+        "event_timestamp": context.as_of,
+        "model_version": version.version,
+        "metric": use_case.metric,
+        "value": None if found.value is None else found.value.estimate,
+        "low": None if found.value is None else found.value.low,
+        "high": None if found.value is None else found.value.high,
+        "kind": EXPECTED,
+        "reason": found.reason,
+    }
+    commit(lake, PERFORMANCE, batch, pa.Table.from_pylist([row], schema=delta_schema(PERFORMANCE.columns)))
+    return found
 
 
 def retraining(context: Context, card: dict[str, Any], verdict: drift.Verdict, found: Realised | None) -> Decision:
@@ -93,6 +121,7 @@ def write_report(
     verdict: drift.Verdict,
     decision: Decision,
     realised: Realised | None,
+    expected: Estimate,
     population: int,
 ) -> str:
     """Writes the run's page; returns its absolute path."""
@@ -115,6 +144,7 @@ def write_report(
             verdict=verdict,
             decision=decision,
             points=() if realised is None else realised.by_time,
+            expected=expected,
             gate=gate,
             promotion=max(decided, key=lambda p: p["decided_at"], default=None),
             balance=_balance(context),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.monitoring.drift import Drift, Verdict
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.curves import ScoreBin
+    from tidemill.stats.expected import Estimate
     from tidemill.stats.sketch import Sketch
 
 _CALIBRATION_GROUPS = 10
@@ -31,6 +32,7 @@ class Findings:
         version, alias: of that model.
         drift, verdict, decision: what monitoring found.
         points: performance by as-of time.
+        expected: of the newest scores, before their labels.
         gate: the histogram of the gate's scores by label, or nothing for regression.
         promotion: the newest decision's row, or None.
         balance: counts of landed rows.
@@ -50,6 +52,7 @@ class Findings:
     verdict: Verdict
     decision: Decision
     points: Sequence[Mapping[str, Any]]
+    expected: Estimate
     gate: Sequence[ScoreBin]
     promotion: Mapping[str, Any] | None
     balance: Mapping[str, int]
@@ -83,6 +86,7 @@ def render(found: Findings) -> str:
             ),
             retraining=report.Decision(found.decision.action, found.decision.reasons),
             performance=tuple(_point(p) for p in found.points),
+            expected=_expected(found.expected),
             evaluated_on=f"the gate rows, from {gate_time}",
             roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
             calibration=tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)),
@@ -108,7 +112,16 @@ def _point(point: Mapping[str, Any]) -> report.PerformancePoint:
         metric=point["value"],
         baseline=point["baseline"],
         positive_rate=point["positive_rate"],
+        low=None if point["interval"] is None else point["interval"].low,
+        high=None if point["interval"] is None else point["interval"].high,
     )
+
+
+def _expected(found: Estimate) -> report.Expected:
+    value = found.value
+    if value is None:
+        return report.Expected(None, None, None, found.reason)
+    return report.Expected(value.estimate, value.low, value.high, found.reason)
 
 
 def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:

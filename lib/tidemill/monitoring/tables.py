@@ -68,9 +68,11 @@ DRIFT = Table(
     ),
     evolves=True,  # it has not always told the distances beside the index
 )
+REALISED, EXPECTED = "realised", "expected"
 PERFORMANCE = Table(
     OPS,
     "performance",
+    # Grain: run's as-of time, as-of time of the scores, kind: `realised` on matured labels, or `expected` before them.
     (
         ("use_case", "string"),
         ("as_of", "timestamp"),
@@ -82,5 +84,10 @@ PERFORMANCE = Table(
         ("value", "double"),
         ("baseline", "double"),
         ("matured_at", "timestamp"),
+        ("kind", "string"),
+        ("low", "double"),
+        ("high", "double"),
+        ("reason", "string"),
     ),
+    evolves=True,  # it has not always held what is expected before labels, nor intervals
 )
