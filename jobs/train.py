@@ -11,6 +11,7 @@ from tidemill.cli.auditing import audit, refuse_leaks
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.retraining import why_not_to_train
 from tidemill.cli.training import challenger, finish, gate_metrics, log_search
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
@@ -49,6 +50,8 @@ def run(context: Context) -> Result:
         for parent in registry.unfinished(version):  # something ended that training after it had registered
             finish(registry, parent, version, registry.document(version, CARD))
         return Result(SKIPPED, model=challenger(version), facts={"training_set_id": identity})
+    if (reason := why_not_to_train(context)) is not None:
+        return Result(SKIPPED, notes=(reason,))
     refuse_leaks(context, audit(context)[0])
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")

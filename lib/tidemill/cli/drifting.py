@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,27 +33,21 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
+    from tidemill.cli.judging import Scored
     from tidemill.data.profile_rows import ColumnProfile
-    from tidemill.data.write import Batch
     from tidemill.models.registry import Version
     from tidemill.monitoring.figures import Day
     from tidemill.stats.bins import Bins
 
 
-def find_drift(context: Context, version: Version, card: dict[str, Any], scored: list[str]) -> list[drift.Drift]:
-    """The drift of each feature of the population at T against the training rows.
-
-    Args:
-        context: of the run.
-        version: that scored.
-        card: of that version.
-        scored: the batches of predictions.
-    """
+def find_drift(context: Context, scored: Scored) -> list[drift.Drift]:
+    """The drift of each feature of the population at T against the training rows."""
+    version, card = scored.version, scored.card
     limits = context.config.monitor
     reference = _training_profiles(context, card["training_set_id"])
     whole = {p.key.column: p for p in merged(p.of_all_days for p in reference)}
     bins = {name: p.bins for name, p in whole.items() if p.bins is not None}
-    current = _scored_profiles(context, version, bins, scored)
+    current = _scored_profiles(context, version, bins, list(scored.batches))
     step, season = _step(context), 1
     if isinstance(context.use_case.grid.every, timedelta) and limits.season_days % step == 0:
         season = limits.season_days // step
@@ -74,9 +68,9 @@ def find_drift(context: Context, version: Version, card: dict[str, Any], scored:
     return drift.compare(watched, season, limits)
 
 
-def commit_drift(context: Context, batch: Batch, version: Version, found: Sequence[drift.Drift]) -> None:
+def commit_drift(context: Context, scored: Scored, found: Sequence[drift.Drift]) -> None:
     """Keeps the drift of each feature, with every distance."""
-    facts = {"use_case": context.use_case.name, "as_of": context.as_of, "model_version": version.version}
+    facts = {"use_case": context.use_case.name, "as_of": context.as_of, "model_version": scored.version.version}
     rows = [
         {
             **facts,
@@ -90,7 +84,7 @@ def commit_drift(context: Context, batch: Batch, version: Version, found: Sequen
         }
         for d in found
     ]
-    commit(context.lake, DRIFT, batch, pa.Table.from_pylist(rows, schema=delta_schema(DRIFT.columns)))
+    commit(context.lake, DRIFT, scored.drift_batch, pa.Table.from_pylist(rows, schema=delta_schema(DRIFT.columns)))
 
 
 def _training_profiles(context: Context, identity: str) -> list[ColumnProfile]:

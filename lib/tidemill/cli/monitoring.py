@@ -1,4 +1,4 @@
-"""The parts of the monitor job: hindsight, the retraining decision, the page."""
+"""The parts of the monitor job: performance, realised and expected, and the page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from tidemill.cli.models import promotions
-from tidemill.cli.plan import gold_builder, training_times
+from tidemill.cli.plan import gold_builder, test_times
 from tidemill.cli.tables import table_versions
 from tidemill.core.runs import REPORT, run_folder, write_text
-from tidemill.core.time import Run, decode_times, format_time, length_micros
+from tidemill.core.time import format_time, length_micros
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, end_to_end
 from tidemill.data.commit import commit, derived_batch
@@ -23,35 +23,49 @@ from tidemill.models.tables import gate_scores_table, predictions_table
 from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
 from tidemill.monitoring.performance import Realised, evaluate, score_bins
-from tidemill.monitoring.retraining import Decision, Signals, decide
 from tidemill.monitoring.tables import EXPECTED, PERFORMANCE, REALISED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from tidemill.cli.context import Context
-    from tidemill.models.registry import Registry, Version
+    from tidemill.cli.judging import Scored
+    from tidemill.models.registry import Registry
     from tidemill.monitoring import drift
+    from tidemill.monitoring.retraining import Decision
     from tidemill.stats.expected import Estimate
 
 
-def realise(
-    context: Context, registry: Registry, version: Version, card: dict[str, Any], times: Sequence[datetime]
-) -> Realised:
-    """Scores the hindsight times with a version and judges the scores."""
+def hindsight_metrics(context: Context, realised: Realised | None) -> dict[str, Any]:
+    """The summary's metrics of the hindsight times; nothing where no label has matured."""
+    if realised is None:
+        return {}
+    last = test_times(context)[-1] + context.use_case.label.matures_after
+    found = {
+        f"test_{name}": realised.overall[name]
+        for name in ("rows", "positive_rate", "roc_auc", "rmse", "mae")
+        if name in realised.overall
+    }
+    return {**{k: v for k, v in found.items() if v is not None}, "test_matured_at": format_time(last)}
+
+
+def realise(context: Context, registry: Registry, scored: Scored) -> Realised | None:
+    """Scores the hindsight times with the version and judges the scores; None where no label has matured."""
+    card, times = scored.card, scored.times
+    if not times:
+        return None
     context.progress.say(f"hindsight over {len(times)} as-of time(s)")
     baseline = Baseline(**{k: card["baseline"][k] for k in ("constant", "feature", "sign", "missing")})
-    return evaluate(gold_builder(context), context.use_case, registry.load(version), baseline, times)
+    return evaluate(gold_builder(context), context.use_case, registry.load(scored.version), baseline, times)
 
 
-def commit_performance(context: Context, batch: Any, version: Version, found: Realised) -> None:
+def commit_performance(context: Context, scored: Scored, found: Realised) -> None:
     """Keeps the performance at each as-of time."""
     use_case = context.use_case
     facts = {
         "use_case": use_case.name,
         "as_of": context.as_of,
-        "model_version": version.version,
+        "model_version": scored.version.version,
         "metric": use_case.metric,
     }
     rows = [
@@ -70,23 +84,23 @@ def commit_performance(context: Context, batch: Any, version: Version, found: Re
         for p in found.by_time
     ]
     made = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
-    commit(context.lake, PERFORMANCE, batch, made)
+    commit(context.lake, PERFORMANCE, scored.performance_batch, made)
 
 
-def expect(context: Context, version: Version, card: dict[str, Any], scored: Sequence[str]) -> Estimate:
+def expect(context: Context, scored: Scored) -> Estimate:
     """The primary metric to expect of what was scored at T, before its labels are there; kept beside realised ones."""
     use_case, lake = context.use_case, context.lake
-    inputs = {"use_case": use_case.name, "as_of": format_time(context.as_of), "expected_of": list(scored)}
+    inputs = {"use_case": use_case.name, "as_of": format_time(context.as_of), "expected_of": list(scored.batches)}
     batch = derived_batch(PERFORMANCE, {**inputs, **context.again})
     known = read(context.spark, lake, gate_scores_table(use_case))
-    known = known.where(F.col("training_set_id") == card["training_set_id"])
-    rows = read(context.spark, lake, predictions_table(use_case)).where(F.col("batch_id").isin(list(scored)))
-    found = estimate(known, rows, use_case.task, card["gate_value"])
+    known = known.where(F.col("training_set_id") == scored.card["training_set_id"])
+    rows = read(context.spark, lake, predictions_table(use_case)).where(F.col("batch_id").isin(list(scored.batches)))
+    found = estimate(known, rows, use_case.task, scored.card["gate_value"])
     row = {
         "use_case": use_case.name,
         "as_of": context.as_of,
         "event_timestamp": context.as_of,
-        "model_version": version.version,
+        "model_version": scored.version.version,
         "metric": use_case.metric,
         "value": None if found.value is None else found.value.estimate,
         "low": None if found.value is None else found.value.low,
@@ -98,34 +112,17 @@ def expect(context: Context, version: Version, card: dict[str, Any], scored: Seq
     return found
 
 
-def retraining(context: Context, card: dict[str, Any], verdict: drift.Verdict, found: Realised | None) -> Decision:
-    """Whether to retrain, by what is known."""
-    seen = {t for run in card["times"]["final"] for t in decode_times([Run(**run)])}
-    signals = Signals(
-        drift=verdict.verdict,
-        metric=context.use_case.metric,
-        realised=None if found is None else found.overall[context.use_case.metric],
-        baseline=None if found is None else found.baseline,
-        promised=card["gate_value"],
-        new_times=len([t for t in training_times(context) if t not in seen]),
-    )
-    return decide(signals)
-
-
 def write_report(
     context: Context,
-    role: str,
-    version: Version,
-    card: dict[str, Any],
+    scored: Scored,
     found: Sequence[drift.Drift],
     verdict: drift.Verdict,
     decision: Decision,
     realised: Realised | None,
     expected: Estimate,
-    population: int,
 ) -> str:
     """Writes the run's page; returns its absolute path."""
-    use_case, lake = context.use_case, context.lake
+    use_case, lake, card = context.use_case, context.lake, scored.card
     gate = []
     if use_case.task == "binary":
         scores = read(context.spark, lake, gate_scores_table(use_case))
@@ -138,8 +135,8 @@ def write_report(
             run_id=lake.run_id,
             generated=format_time(context.now.replace(microsecond=0)),
             card=card,
-            version=version.version,
-            alias=role,
+            version=scored.version.version,
+            alias=scored.role,
             drift=found,
             verdict=verdict,
             decision=decision,
@@ -150,7 +147,7 @@ def write_report(
             balance=_balance(context),
             reasons=_reasons(context),
             tables=table_versions(context),
-            population=population,
+            population=scored.population,
             next_steps=next_steps(context),
         )
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from tidemill.core.config_monitor import Monitor
+from tidemill.core.config_monitor import Alerts, Monitor, Retraining
 from tidemill.core.config_section import Positive, Section, Share
 from tidemill.core.errors import Exit, TidemillError, nearest
 
@@ -100,6 +100,8 @@ class Config(Section):
     train: Train
     materialize: Materialize
     monitor: Monitor
+    alerts: Alerts
+    retraining: Retraining
     maintain: Maintain
 
 

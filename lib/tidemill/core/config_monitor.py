@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -51,3 +51,51 @@ class Monitor(Section):
     persistence: Positive
     least: Least
     events: tuple[KnownEvent, ...]
+
+
+class Silence(Section):
+    """Alerts that are kept but sent to nobody up to, but not on, a day: of a kind, of a subject, or of both."""
+
+    kind: str = ""
+    subject: str = ""
+    until: date
+    because: str
+
+
+class Mail(Section):
+    """Where mail goes, by a server that needs no password: a relay of the house."""
+
+    host: str
+    port: Annotated[int, Field(gt=0, lt=65536)] = 25
+    sender: str
+    to: tuple[str, ...]
+
+
+class Alerts(Section):
+    """Who is told of what monitoring finds."""
+
+    least: Literal["warn", "alert"]
+    repeat_days: Positive
+    webhook: str
+    mail: Mail | None
+    allow_hosts: tuple[str, ...]
+    timeout: Annotated[float, Field(gt=0)]
+    page: str
+    silent_days: Positive
+    silences: tuple[Silence, ...]
+
+
+class Retraining(Section):
+    """When a model is trained again; a trigger that is None is none."""
+
+    mode: Literal["advise", "act"]
+    every_days: Positive | None
+    drift_of: Positive
+    drift_in: Positive
+    least_importance: Share
+    worse_than_promised: Annotated[float, Field(gt=0)] | None
+    new_times: Positive | None
+    cool_down_days: Annotated[int, Field(ge=0)]
+    budget_days: Positive
+    budget: Positive
+    promote: bool

@@ -22,7 +22,8 @@ def distances(bins: Bins, reference: Sketch, current: Sketch) -> dict[str, float
     found: dict[str, float | None] = dict.fromkeys(names)
     if reference.counts is None or current.counts is None or not reference.rows or not current.rows:
         return found
-    one, other = ((*side.counts.tolist(), side.nulls) for side in (reference, current))
+    one = (*reference.counts.tolist(), reference.nulls)
+    other = (*current.counts.tolist(), current.nulls)
     found |= {"jensen_shannon": jensen_shannon(one, other), "hellinger": hellinger(one, other)}
     found |= {"l_infinity": l_infinity(one, other), "chi_square": chi_square(one, other).statistic}
     if bins.kind == NUMBER and reference.counts.sum() and current.counts.sum():

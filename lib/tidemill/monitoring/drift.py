@@ -124,8 +124,7 @@ def decide(found: Sequence[Drift], limits: Monitor, importance: Mapping[str, flo
     by = {v: [d.bins.column for d in found if d.verdict == v] for v in (ALERT, WARN, INSUFFICIENT)}
     if len(by[INSUFFICIENT]) == len(found):
         return Verdict(INSUFFICIENT, "there are too few scored rows to judge")
-    weights = {d.bins.column: 1.0 if importance is None else importance.get(d.bins.column, 0.0) for d in found}
-    share = sum(weights[name] for name in by[ALERT]) / (sum(weights.values()) or 1.0)
+    share = share_in_alert(found, importance)
     told = "" if importance is None else f", {share:.0%} of the model's importance"
     if by[ALERT] and share >= limits.alert_share:
         return Verdict(ALERT, f"{len(by[ALERT])} of {len(found)} features have moved far{told}: {_some(by[ALERT])}")
@@ -133,6 +132,13 @@ def decide(found: Sequence[Drift], limits: Monitor, importance: Mapping[str, flo
         moved = by[ALERT] + by[WARN]
         return Verdict(WARN, f"{len(moved)} of {len(found)} features have moved: {_some(moved)}")
     return Verdict(OK, f"none of {len(found)} features has moved beyond what is usual")
+
+
+def share_in_alert(found: Sequence[Drift], importance: Mapping[str, float] | None = None) -> float:
+    """The share of the columns that is in alert, each weighed by its importance for the model; all alike without."""
+    weights = [1.0 if importance is None else importance.get(d.bins.column, 0.0) for d in found]
+    alerting = sum(weight for weight, d in zip(weights, found, strict=True) if d.verdict == ALERT)
+    return alerting / (sum(weights) or 1.0)
 
 
 def _enough(column: Watched, limits: Monitor) -> bool:

@@ -33,10 +33,11 @@ def estimate(known: DataFrame, scored: DataFrame, task: str, realised: float) ->
         return _estimate_rmse(known, scored)
     place = F.least(F.floor(F.col("score") * _SCORE_BINS), F.lit(_SCORE_BINS - 1))
     counted = scored.groupBy(place.alias("bin")).agg(F.count(F.lit(1)).alias("rows"), F.avg("score").alias("mean"))
-    found = [(row["rows"], row["mean"]) for row in counted.orderBy("bin").toLocalIterator()]
-    if sum(rows for rows, _ in found) < _FEWEST:
+    found = list(counted.orderBy("bin").toLocalIterator())
+    rows = [row["rows"] for row in found]
+    if sum(rows) < _FEWEST:
         return Estimate(None, f"refused: fewer than {_FEWEST} rows were scored")
-    return estimate_roc_auc(score_bins(known, _SCORE_BINS), *zip(*found, strict=True), realised)
+    return estimate_roc_auc(score_bins(known, _SCORE_BINS), rows, [row["mean"] for row in found], realised)
 
 
 def _estimate_rmse(known: DataFrame, scored: DataFrame) -> Estimate:

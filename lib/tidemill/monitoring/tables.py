@@ -91,3 +91,35 @@ PERFORMANCE = Table(
     ),
     evolves=True,  # it has not always held what is expected before labels, nor intervals
 )
+DECISIONS = Table(
+    OPS,
+    "decisions",
+    # Grain: use case and as-of time: whether to retrain, in which mode that was decided, and why.
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("model_version", "string"),
+        ("mode", "string"),
+        ("action", "string"),
+        ("reasons", "array<string>"),
+        ("drift", "string"),
+        ("decided_at", "timestamp"),
+    ),
+)
+ALERTS = Table(
+    OPS,
+    "alerts",
+    # Grain: use case, as-of time and alert. `sent` tells whether anybody was told; `silenced` and `failure` why not.
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("severity", "string"),
+        ("kind", "string"),
+        ("subject", "string"),
+        ("text", "string"),
+        ("sent", "boolean"),
+        ("silenced", "string"),
+        ("failure", "string"),
+        ("made_at", "timestamp"),
+    ),
+)

@@ -227,7 +227,7 @@ class Expected:
 class Decision:
     """Whether to retrain, and why."""
 
-    action: Literal["none", "retrain"]
+    action: Literal["none", "retrain", "retrain_and_promote"]
     reasons: tuple[str, ...] = ()
 
 

@@ -14,8 +14,6 @@ import numpy as np
 from tidemill.stats.tails import chi_square_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
@@ -39,7 +37,7 @@ class ChiSquare:
     tail: float
 
 
-def population_stability_index(reference: Sequence[float], current: Sequence[float]) -> float:
+def population_stability_index(reference: ArrayLike, current: ArrayLike) -> float:
     """The population stability index: sum of (q - p) ln(q / p) over bins; symmetric, 0 for equal shares.
 
     Args:

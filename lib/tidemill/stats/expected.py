@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tidemill.stats.curves import ScoreBin
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 MOST_APART = 0.02  # of the AUC that is expected of the rows with labels, from theirs
 MOST_UNCALIBRATED = 0.05  # expected calibration error of the rows with labels
@@ -84,16 +85,16 @@ def estimate_roc_auc(known: Sequence[ScoreBin], rows: Any, scores: Any, realised
         realised: the ROC AUC of the rows with labels.
     """
     bins = [b for b in known if b.positives + b.negatives > 0]
-    counts = [np.array([getattr(b, side) for b in bins], np.int64) for side in ("positives", "negatives")]
-    sizes = counts[0] + counts[1]
+    positives, negatives = (np.array([getattr(b, side) for b in bins], np.int64) for side in ("positives", "negatives"))
+    sizes = positives + negatives
     means = np.array([b.total for b in bins]) / sizes
-    curve = fit_platt(Counted(means, *counts))
+    curve = fit_platt(Counted(means, positives, negatives))
     calibrated = curve.apply(means)
     apart = abs(expected_roc_auc(sizes, calibrated).estimate - realised)
     if apart > MOST_APART:
         reason = f"refused: of rows with labels it would have been {apart:.3f} off, more than {MOST_APART:g}"
         return Estimate(None, reason)
-    error = _calibration_error(sizes, counts[0], calibrated)
+    error = _calibration_error(sizes, positives, calibrated)
     if error > MOST_UNCALIBRATED:
         return Estimate(None, f"refused: the scores are not calibrated, by {error:.3f} on rows with labels")
     found = expected_roc_auc(rows, curve.apply(np.asarray(scores, np.float64)))
@@ -127,7 +128,7 @@ def rmse_interval(rmse: float, rows: float) -> Interval:
     return Interval(rmse, max(0.0, rmse - half), rmse + half)
 
 
-def _calibration_error(sizes: Floats, positives: Floats, calibrated: Floats) -> float:
+def _calibration_error(sizes: Ints, positives: Ints, calibrated: Floats) -> float:
     """The mean distance of observed shares from probabilities, over groups of about equally many rows."""
     group = np.minimum(np.cumsum(sizes) * _GROUPS // (sizes.sum() + 1), _GROUPS - 1).astype(np.int64)
     apart = np.bincount(group, positives - sizes * calibrated, _GROUPS)

@@ -45,7 +45,8 @@ class Quantiles:
     def at(self, shares: Any) -> Floats:
         """The values at shares of the rows, from 0 to 1; there must be a row."""
         places = np.ceil(np.asarray(shares, np.float64) * len(self.values)).astype(np.int64) - 1
-        return self.values[np.clip(places, 0, len(self.values) - 1)]
+        found: Floats = self.values[np.clip(places, 0, len(self.values) - 1)]
+        return found
 
 
 def quantiles_of(ordered: Floats, size: int = SIZE) -> Quantiles:
@@ -82,4 +83,5 @@ def mean_distance(one: Quantiles, other: Quantiles) -> float:
 
 def _middles(rows: int, size: int) -> Floats:
     """The middles of equally many rows."""
-    return (np.arange(size) + 0.5) * (rows / size)
+    middles: Floats = (np.arange(size, dtype=np.float64) + 0.5) * (rows / size)
+    return middles

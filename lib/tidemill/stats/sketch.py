@@ -7,7 +7,7 @@ are looked at, each with how many rows have it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+
+
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +65,8 @@ def sketch_numbers(values: Floats, rows: int, edges: Floats | None = None) -> Sk
     """
     ordered = np.sort(values)
     ordered = ordered[: int(np.searchsorted(ordered, np.nan))]
-    least, zero, above, most = (
-        int(np.searchsorted(ordered, place, side))
-        for place, side in ((-np.inf, "right"), (0.0, "left"), (0.0, "right"), (np.inf, "left"))
-    )
+    zero, above = (int(np.searchsorted(ordered, 0.0, side)) for side in _SIDES)
+    least, most = int(np.searchsorted(ordered, -np.inf, "right")), int(np.searchsorted(ordered, np.inf))
     counts = None
     if edges is not None:
         ends = np.searchsorted(ordered, edges, side="left")
