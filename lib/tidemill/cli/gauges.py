@@ -42,6 +42,7 @@ def write_gauges(
         verdict=_NUMBER[verdict.verdict],
         rows=scored.population,
         features={d.bins.column: (_NUMBER[d.verdict], d.psi) for d in found},
+        metric=metric,
         performance={kind: value for kind, value in performance.items() if value is not None},
         alerts={severity: sum(a.severity == severity for a in raised) for severity in ("warn", "alert")},
         sources={name: at for name, at in marks.items() if at is not None},

@@ -72,7 +72,8 @@ class MonitorGauges:
         verdict: 0 ok, 1 warn, 2 alert, -1 insufficient.
         rows: scored.
         features: verdicts and indices by feature, as above; an index may be missing.
-        performance: the primary metric by `kind`: `realised`, `expected`, `promised`, `baseline`.
+        metric: the primary one.
+        performance: its values by `kind`: `realised`, `expected`, `promised`, `baseline`.
         alerts: number by severity.
         sources: watermarks by source.
     """
@@ -82,6 +83,7 @@ class MonitorGauges:
     verdict: int
     rows: int
     features: Mapping[str, tuple[int, float | None]]
+    metric: str
     performance: Mapping[str, float]
     alerts: Mapping[str, int]
     sources: Mapping[str, datetime]
@@ -107,11 +109,10 @@ def write_monitor_metrics(root: Path, use_case: str, found: MonitorGauges) -> No
         verdict(feature).set(number)
         if psi is not None:
             index(feature).set(psi)
-    metric = gauge(
-        "performance", "The primary metric: realised, expected, promised by the gate, of the baseline.", "kind"
-    )
+    text = "The primary metric: realised, expected before labels, promised by the gate, of the baseline."
+    performance = gauge("performance", text, "metric", "kind")
     for kind, value in found.performance.items():
-        metric(kind).set(value)
+        performance(found.metric, kind).set(value)
     raised = gauge("alerts", "Alerts that the last run raised.", "severity")
     for severity, number in found.alerts.items():
         raised(severity).set(number)
