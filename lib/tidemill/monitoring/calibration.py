@@ -8,7 +8,7 @@ by the number of rows. A test of many figures and windows counts as many tests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidemill.stats.bins import Bins
 
 WINDOWS = (1, 3, 7)
+_SURE = 1e-6  # among movements as sure as that, the plainest and largest is told
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,15 @@ class Odd:
     reason: str
 
 
+class _Seen(NamedTuple):
+    """A movement that matters: its tail, whether it says what happened, its size, and its words."""
+
+    tail: float
+    plain: bool
+    size: float
+    reason: str
+
+
 def learn(bins: Bins, quiet: Sequence[Day], season: int) -> Usual | None:
     """What is usual for a column, or None where fewer than two days have a row.
 
@@ -91,7 +101,7 @@ def oddest(usual: Usual, newest: Sequence[Day], least: Least) -> Odd:
     spans = windows(places.tolist(), WINDOWS)
     found = figures(usual.bins, usual.reference, usual.typical, days)
     tests = len(spans) * len(found)
-    seen: list[tuple[float, Odd]] = []
+    seen: list[_Seen] = []
     for figure in found:
         variation = usual.variations[figure.what, figure.name]
         for span in spans:
@@ -99,11 +109,13 @@ def oddest(usual: Usual, newest: Sequence[Day], least: Least) -> Odd:
             foretold = float(np.mean(variation.expected(places[span])))
             size, words = _movement(figure, foretold, foretold + apart, least)
             if size >= 1:
-                reason = f"{words}{_over(span)}; by chance {_chance(tail)}"
-                seen.append((tail, Odd(min(1.0, tail * tests), size >= least.large, reason)))
+                seen.append(_Seen(tail, figure.what != SHAPE, size, f"{words}{_over(span)}; by chance {_chance(tail)}"))
     if not seen:
         return Odd(1.0, False, "nothing that matters moved beyond what is usual")
-    return min(seen, key=lambda pair: pair[0])[1]
+    tail = min(one.tail for one in seen)
+    sure = [one for one in seen if one.tail <= max(tail, _SURE)]
+    told = max(sure, key=lambda one: (one.plain, one.size))
+    return Odd(min(1.0, tail * tests), any(one.size >= least.large for one in sure), told.reason)
 
 
 def _movement(figure: Figure, foretold: float, found: float, least: Least) -> tuple[float, str]:
