@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
 from tidemill.cli.freshness import check_freshness
 from tidemill.cli.job import main
-from tidemill.cli.models import scoring_versions
+from tidemill.cli.models import registered_graph, scoring_versions
 from tidemill.cli.plan import gold_builder
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.errors import Exit, TidemillError
@@ -18,6 +17,7 @@ from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.slices import visible
 from tidemill.features.gold import view_batches
 from tidemill.models.registry import Registry
+from tidemill.models.scoring import build_predictions
 from tidemill.models.tables import predictions_table
 
 if TYPE_CHECKING:
@@ -45,22 +45,17 @@ def run(context: Context) -> Result:
             batch = derived_batch(table, inputs)
             entry = ledgered(lake, table, batch)
             if entry is None:
-                from tidemill.models.scoring import build_predictions, build_scoring_rows
-
                 context.progress.say(f"{role} version {version.version} at {format_time(at)}")
-                joined = build_scoring_rows(builder, use_case, [at])
-                facts = {"score_join": joined.said}
-                frame = build_predictions(
-                    joined.frame, registry.load(version), use_case, registry.document(version, "card.json")
-                )
-                columns = {
+                beside = {
                     "model_version": version.version,
                     "role": role,
                     "gold_batch": gold,
                     "batch_id": batch.batch_id,
                 }
-                placed = frame.withColumns({k: F.lit(v) for k, v in columns.items()}).select(*table.names)
-                entry = commit(lake, table, batch, placed.coalesce(1).sortWithinPartitions(*table.sort)).entry
+                graph = registered_graph(registry, version)
+                predictions = build_predictions(builder, use_case, at, graph, table, beside)
+                facts = {"score_join": predictions.path}
+                entry = commit(lake, table, batch, predictions.rows).entry
                 written += entry.rows
                 failpoint("score.committed", role)
             population = entry.rows if at == context.as_of else population

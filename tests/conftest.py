@@ -79,6 +79,9 @@ def spark() -> Iterator[SparkSession]:
         .config("spark.default.parallelism", 2)
         .config("spark.sql.shuffle.partitions", 2)
         .config("spark.databricks.delta.snapshotPartitions", 1)
+        # Plans here run once over a few rows: compiling them to Java would cost more than running them.
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")

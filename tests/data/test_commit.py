@@ -1,23 +1,29 @@
 """The commit primitive: one batch is one commit, whatever ends the process in between."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace as changed
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from tidemill.core.config import Layout
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.core.lease import lease
 from tidemill.data import ledger
+from tidemill.data.column_stats import ColumnStats, column_stats
 from tidemill.data.commit import commit, derived_batch, ledgered, recover
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read, read_arrow, rows_of, version_of
 from tidemill.data.tables import Lake, Table
+from tidemill.data.worker_rows import WorkerRows
 from tidemill.data.write import Batch, Slice, write_rows
 
 HOME = Path(__file__).resolve().parents[2]
@@ -234,6 +240,49 @@ def test_a_table_that_evolves_may_gain_a_column(lake: Lake, spark: SparkSession)
     commit(lake, wider, TWO, spark.sql("select 'b' as name, cast(2 as bigint) as size, 0.5d as weight"))
     found = sorted(read_arrow(lake, wider).to_pylist(), key=lambda row: row["name"])
     assert [row["weight"] for row in found] == [None, 0.5]
+
+
+def test_rows_that_workers_write_are_one_batch(lake: Lake, spark: SparkSession) -> None:
+    def make(item: tuple[int, int]) -> Iterator[pa.RecordBatch]:
+        for number in range(*item):
+            yield pa.record_batch({"name": ["odd" if number % 2 else "even"], "size": pa.array([number], pa.int64())})
+
+    def even(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(pc.equal(batch["name"], "even"))
+
+    parted = changed(THINGS, columns=(*THINGS.columns, ("batch_id", "string")), partitions=("batch_id",))
+    made = WorkerRows(spark, [((0, 10), 1), ((10, 20), 1), ((21, 22), 1)], make, {"batch_id": ONE.batch_id}, even)
+    with armed("worker_rows.written"), pytest.raises(Crashed):
+        commit(lake, parted, ONE, made)
+    assert ledgered(lake, parted, ONE) is None  # files that no commit names are nothing
+    entry = commit(lake, parted, ONE, made, counts={"asked": 3}).entry
+    assert (entry.rows, entry.counts) == (10, {"asked": 3, "read": 21})
+    assert not commit(lake, parted, ONE, made).written
+    assert sorted(read_arrow(lake, parted)["size"].to_pylist()) == list(range(0, 20, 2))
+    assert sorted(row["size"] for row in read(spark, lake, parted).toLocalIterator()) == list(range(0, 20, 2))
+    assert rows_of(lake, parted) == 10
+    nothing = WorkerRows(spark, [((1, 2), 1)], make, {"batch_id": TWO.batch_id}, even)
+    assert commit(lake, parted, TWO, nothing).entry.counts == {"read": 1}
+    assert rows_of(lake, parted) == 10
+
+
+def test_the_log_keeps_the_bounds_of_what_workers_wrote(lake: Lake, spark: SparkSession) -> None:
+    columns = (("name", "string"), ("position", "bigint"), ("event_time", "timestamp"), ("batch_id", "string"))
+    table = Table("bronze", "places", columns, partitions=("batch_id",))
+    start = datetime(2024, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
+
+    def make(first: int) -> Iterator[pa.RecordBatch]:
+        times = pa.array([start, start + timedelta(microseconds=first)], pa.timestamp("us", "UTC"))
+        numbers = pa.array([first, None], pa.int64())
+        yield pa.record_batch({"name": ["a", None], "position": numbers, "event_time": times, "unknown": numbers})
+
+    commit(lake, table, ONE, WorkerRows(spark, [(7, 1), (3, 1)], make, {"batch_id": "one"}))
+    found = column_stats(lake, table)
+    assert found["position"] == ColumnStats(rows=4, nulls=2, low=3, high=7)
+    assert found["event_time"] == ColumnStats(rows=4, nulls=0, low=start, high=start + timedelta(microseconds=7))
+    assert found["name"] == ColumnStats(rows=4, nulls=None, low=None, high=None)
+    late = read(spark, lake, table).where(F.col("event_time") > F.lit(start + timedelta(microseconds=3)))
+    assert late.count() == 1
 
 
 def test_one_writer_at_a_time(lake: Lake) -> None:

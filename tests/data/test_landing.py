@@ -2,6 +2,9 @@
 
 import gzip
 import hashlib
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +18,8 @@ from tidemill.data.contract import Contract
 from tidemill.data.contract_file import read_contract
 from tidemill.data.kinds import kind_of
 from tidemill.data.kinds.kind import FILE, POSITION, REASONS, Landed
+from tidemill.data.kinds.parquet import as_text
+from tidemill.data.landed_rows import read_rows
 from tidemill.data.landing import Listing, digest_files, inspect_files, list_files
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import GOLD, Table, bronze_table, quarantine_table
@@ -63,7 +68,7 @@ def landed(
     spark: SparkSession, contract: Contract, folder: Path
 ) -> list[tuple[str, int, str | None, str | None, list[str] | None]]:
     """File, position, the two columns, and the reasons."""
-    frame = kind_of(contract.format).read(spark, contract, inspected(spark, contract, folder))
+    frame = read_rows(spark, kind_of(contract.format), contract, inspected(spark, contract, folder))
     rows = [tuple(row[name] for name in (FILE, POSITION, "Who", "pages", REASONS)) for row in frame.toLocalIterator()]
     return sorted(rows, key=lambda row: row[:2])
 
@@ -140,6 +145,33 @@ def test_parquet_is_read_as_text_with_its_place(spark: SparkSession, tmp_path: P
         ("b c.parquet", 1, "x", "1", None),
         ("b c.parquet", 2, None, "2", None),
     ]
+
+
+NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("values", "zone", "texts"),
+    [
+        (pa.array([1.5, 1e10, None, float("nan")]), "UTC", ["1.5", "1e+10", None, "nan"]),
+        (pa.array([Decimal("1.50"), None]), "UTC", ["1.50", None]),
+        (pa.array([True, False]), "UTC", ["true", "false"]),
+        (pa.array([date(2024, 2, 29)]), "UTC", ["2024-02-29"]),
+        (pa.array([NOON], pa.timestamp("us", "UTC")), "UTC", ["2024-02-29 12:00:00"]),
+        (pa.array([NOON], pa.timestamp("us", "UTC")), "Europe/Berlin", ["2024-02-29 12:00:00Z"]),
+        (pa.array([NOON], pa.timestamp("ns", "Asia/Tokyo")), "Europe/Berlin", ["2024-02-29 12:00:00Z"]),
+        (pa.array([1_500_000, 1_000_000, None], pa.timestamp("us")), "Europe/Berlin",
+         ["1970-01-01 00:00:01.5", "1970-01-01 00:00:01", None]),
+        (pa.array([10], pa.timestamp("s")), "UTC", ["1970-01-01 00:00:10"]),
+        (pa.array(["a", None, "a"]).dictionary_encode(), "UTC", ["a", None, "a"]),
+        (pa.array(["a"], pa.large_string()), "UTC", ["a"]),
+        (pa.array([None, None], pa.null()), "UTC", [None, None]),
+        (pa.array([{"a": 1, "b": [1.5, None]}, None]), "UTC", ['{"a": 1, "b": [1.5, null]}', None]),
+    ],
+)  # fmt: skip
+def test_typed_values_land_as_texts(tmp_path: Path, values: pa.Array, zone: str, texts: list[str | None]) -> None:
+    found = as_text(values, replace(contract_of(tmp_path, form="parquet"), timezone=zone))
+    assert (found.type, found.to_pylist()) == (pa.string(), texts)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,30 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.dataset as ds
 import pytest
 from conftest import make_shop_in
 from pyspark.sql import functions as F
 from shopkeeping import AS_OF, as_csv, orders, recorded
-from tidemill.models import packaging
+from tidemill.cli.models import registered_graph
+from tidemill.core.config import Layout
+from tidemill.core.time import parse_time
+from tidemill.data.commit import commit
+from tidemill.data.contract_file import read_contract
+from tidemill.data.read import read_arrow
+from tidemill.data.tables import silver_table
+from tidemill.data.write import Batch
+from tidemill.features.gold import Builder
+from tidemill.models import packaging, scoring
 from tidemill.models.onnx_export import Export, export
 from tidemill.models.pipelines import with_score
 from tidemill.models.registry import Registry
+from tidemill.models.scoring import build_predictions, build_scoring_rows
+from tidemill.models.tables import predictions_table
+from tidemill.models.use_case import load_use_case
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +92,39 @@ def test_a_registered_model_scores_without_java_as_spark_does(trained: Shop, spa
     assert found["scores"] == pytest.approx(expected, abs=1e-12)
     assert len(found["example"]) == 1
     assert (found["inputs"], found["ours"]) == (features, [])
+
+
+def test_buckets_a_frame_and_spark_itself_score_alike(
+    trained: Shop, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, use_case = parse_time(AS_OF), load_use_case(trained.repo, "shop")
+    registry = Registry(trained.root)
+    version, table = registry.version("shop", "1"), predictions_table(use_case)
+    lake = replace(trained.lake, layout=Layout(buckets=4, period="all"))
+    (source,) = use_case.sources
+    silver = {source.name: silver_table(source, read_contract(trained.repo, source.contract))}
+    builder = Builder(lake, silver, lambda: spark, datetime(2024, 5, 1, tzinfo=UTC), {})
+    graph = registered_graph(registry, version)
+    rows = build_scoring_rows(builder, use_case, [at]).frame
+    expected = {r["customer"]: r["score"] for r in with_score(registry.load(version), rows, "binary").toLocalIterator()}
+    assert len(set(expected.values())) > 3
+    found = {}
+    for way in ("bucket files", "spark"):
+        batch = Batch(way, {})
+        beside = {"model_version": "1", "role": "champion", "gold_batch": "g", "batch_id": way}
+        if way == "spark":
+            monkeypatch.setattr(scoring, "why_not_looked_up", lambda _: "it is asked for")
+        predictions = build_predictions(builder, use_case, at, graph, table, beside)
+        assert predictions.path.startswith(way)
+        commit(lake, table, batch, predictions.rows)
+        held = read_arrow(lake, table, where=ds.field("batch_id") == way).drop_columns("batch_id").to_pylist()
+        found[way] = sorted(held, key=lambda row: row["customer"])
+    assert found["bucket files"] == found["spark"]
+    for row in found["spark"]:
+        assert row["score"] == pytest.approx(expected.pop(row["customer"]), abs=1e-12)
+        assert (row["event_timestamp"], row["role"]) == (at, "champion")
+        assert row["prediction"] == float(row["score"] >= graph.threshold)
+    assert not expected
 
 
 def test_a_registered_model_lies_with_its_proof_and_without_pickles(trained: Shop) -> None:

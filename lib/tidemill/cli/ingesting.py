@@ -20,7 +20,7 @@ from tidemill.data.balance import check_balance
 from tidemill.data.commit import commit
 from tidemill.data.kinds import kind_of
 from tidemill.data.kinds.kind import REASONS, FetchedKind, FileKind, Landed, LandedFile, LogKind
-from tidemill.data.landed_rows import landed_columns
+from tidemill.data.landed_rows import good_rows, landed_columns, read_rows
 from tidemill.data.landing import (
     GONE,
     count_rows,
@@ -35,6 +35,7 @@ from tidemill.data.offsets import cut, new_ranges, unsettled_ranges
 from tidemill.data.quarantine import INGEST, build_rejected, rejected_files
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import bronze_table, quarantine_table
+from tidemill.data.worker_rows import WorkerRows
 from tidemill.data.write import Batch
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ class Rows:
     """The rows of a batch, still unread.
 
     Args:
-        all: every landed row.
+        all: every landed row, or the accepted ones where workers write them; none where no file can be read.
         suspects: those among which the rejected ones are.
         more: columns to land beyond the contract's.
         rejected: rows of the quarantine that are known already: whole files.
     """
 
-    all: DataFrame | None
+    all: DataFrame | WorkerRows | None
     suspects: Callable[[], DataFrame]
     more: tuple[str, ...] = ()
     rejected: tuple[dict[str, Any], ...] = ()
@@ -133,9 +134,9 @@ def _land_files(
     context.progress.say(f"{source.name}: reading {len(readable)} file(s)")
     rejected = rejected_files(found, batch)
     rows = Rows(
-        kind.read(session, contract, readable) if readable else None,
+        good_rows(session, kind, contract, readable, batch.batch_id) if readable else None,
         # A regular file has no row that could be malformed.
-        lambda: kind.read(session, contract, [f for f in readable if not f.found.regular]),
+        lambda: read_rows(session, kind, contract, [f for f in readable if not f.found.regular]),
         landed_columns(contract, readable)[len(contract.landed) :],
         tuple(rejected),
     )
@@ -168,7 +169,11 @@ def _land(context: Context, source: Source, batch: Batch, rows: Rows, facts: Map
     contract, quarantine = context.contract(source), quarantine_table(source)
     bronze = bronze_table(source, contract, rows.more)
     read = malformed = 0
-    if rows.all is not None:
+    if isinstance(rows.all, WorkerRows):
+        written = commit(context.lake, bronze, batch, rows.all)
+        read = written.entry.counts["read"]
+        malformed = read - written.entry.rows
+    elif rows.all is not None:
         seen = Observation()
         good = rows.all.observe(seen, *count_rows()).where(F.col(REASONS).isNull())
         written = commit(context.lake, bronze, batch, good.withColumn("batch_id", F.lit(batch.batch_id)))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import parse_time
 from tidemill.data.read import read_arrow, version_of
 from tidemill.models.promotion import champion_at
 from tidemill.models.registry import CHALLENGER, Registry, Version
+from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.scoring import read_graph
 from tidemill.models.tables import PROMOTIONS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.cli.context import Context
+    from tidemill.models.scoring_work import Graph
 
 
 def promotions(context: Context) -> list[dict[str, Any]]:
@@ -40,3 +45,10 @@ def scoring_versions(context: Context, registry: Registry, at: datetime) -> list
         if parse_time(challenger.tags["as_of"]) <= at:
             found.append(("shadow", challenger))
     return found
+
+
+def registered_graph(registry: Registry, version: Version) -> Graph:
+    """The graph of a version, for workers to score with, and the threshold that its card says."""
+    card = registry.document(version, "card.json")
+    with tempfile.TemporaryDirectory() as folder:
+        return read_graph(registry.fetch(version, GRAPH_FOLDER, Path(folder)), card["threshold"])

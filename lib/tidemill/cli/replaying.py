@@ -24,7 +24,7 @@ from tidemill.data.commit import commit, derived_batch
 from tidemill.data.judgement import build_kinds, judge
 from tidemill.data.kinds import kind_of
 from tidemill.data.kinds.kind import FILE, LINE, POSITION, REASONS, FileKind
-from tidemill.data.landed_rows import landed_columns
+from tidemill.data.landed_rows import landed_columns, read_rows
 from tidemill.data.landing import digest_files, inspect_files, list_files
 from tidemill.data.layout import with_layout
 from tidemill.data.quarantine import INGEST, OPEN, REFINE, REPLAYED, WAIVED, build_rejected
@@ -161,7 +161,7 @@ def _replay_landing(context: Context, source: Source, batches: Sequence[str], na
     open_ = held.where((F.col("state") == OPEN) & (F.col("step") == INGEST) & F.col(FILE).isin(names))
     whole = open_.where(F.col(POSITION).isNull()).select(FILE).distinct().withColumn("_whole", F.lit(True))
     lines = open_.where(F.col(POSITION).isNotNull()).select(FILE, LINE).distinct().withColumn("_line", F.lit(True))
-    rows = kind.read(context.spark, contract, readable).join(F.broadcast(whole), FILE, "left")
+    rows = read_rows(context.spark, kind, contract, readable).join(F.broadcast(whole), FILE, "left")
     rows = rows.join(F.broadcast(lines), [FILE, LINE], "left")
     wanted = rows.where(F.col("_whole").isNotNull() | F.col("_line").isNotNull()).persist()
     try:

@@ -19,7 +19,7 @@ from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.data import ledger
-from tidemill.data.write import METADATA, Batch, Slice, create, write_rows
+from tidemill.data.write import COLUMNS_ADDED, METADATA, Batch, Slice, create, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.data.tables import Lake, Table
+    from tidemill.data.worker_rows import WorkerRows
 
 
 def derived_batch(table: Table, inputs: dict[str, Any], cause: str = "new") -> Batch:
@@ -68,7 +69,7 @@ def commit(
     lake: Lake,
     table: Table,
     batch: Batch,
-    rows: DataFrame | pa.Table,
+    rows: DataFrame | WorkerRows | pa.Table,
     *,
     counts: Mapping[str, int] | None = None,
     replace: Slice | None = None,
@@ -79,9 +80,9 @@ def commit(
         lake: where, and who writes.
         table: the table; created here if it does not exist.
         batch: the identity and inputs of the rows.
-        rows: a frame with the table's columns; or an Arrow table, for small tables that are only appended to and need
-            no JVM.
-        counts: the step's counts, kept with the batch.
+        rows: a frame with the table's columns; or rows that workers write, which are only appended; or an Arrow table,
+            for small tables that are only appended to and need no JVM.
+        counts: the step's counts, kept with the batch; those of rows that workers write gain `read`.
         replace: the rows that these take the place of; without it the rows are appended.
 
     Returns:
@@ -99,17 +100,14 @@ def commit(
         if entry is not None:
             return Committed(entry, written=False)
         failpoint("commit.before_write", table.label)
-        metadata = json.dumps(
-            {
-                "batch_id": batch.batch_id,
-                "digest": batch.digest,
-                "cause": batch.cause,
-                "run_id": lake.run_id,
-                "counts": dict(counts or {}),
-                "inputs": batch.inputs,
-            },
-            sort_keys=True,
-        )
+        metadata = {
+            "batch_id": batch.batch_id,
+            "digest": batch.digest,
+            "cause": batch.cause,
+            "run_id": lake.run_id,
+            "counts": dict(counts or {}),
+            "inputs": batch.inputs,
+        }
         before = DeltaTable(str(path)).version()
         try:
             write_rows(path, table, batch, rows, metadata, replace)
@@ -144,16 +142,15 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
     # A RESTORE to the last ledgered version undoes all that stands before it: nothing of that is ledgered.
     undone = max((version for version, info in commits if _restored(info) == str(last)), default=last)
     for version, info in commits:
-        if version <= undone:
+        if version <= undone or info.get(METADATA) == COLUMNS_ADDED:
             continue
         try:
             metadata = json.loads(info[METADATA])
             entry = ledger.Entry(
                 table=table.label,
                 version=version,
-                rows=_rows(info),
                 committed_at=int(info["timestamp"]) * 1000,
-                **metadata,
+                **{"rows": _rows(info), **metadata},
             )
         except (KeyError, TypeError, ValueError):
             raise TidemillError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 _TASK_BYTES = 64 << 20
 _FILE_COST = 256 << 10  # opening a file costs about as much as reading so many bytes
@@ -28,16 +29,35 @@ def map_files(
         work: one item to Arrow batches of the schema; runs in a Python worker.
         schema: Spark's, in SQL.
     """
+    return map_tasks(session, items, partial(_one_by_one, work), schema)
+
+
+def map_tasks(
+    session: SparkSession,
+    items: Sequence[tuple[Any, int]],
+    work: Callable[[Sequence[Any]], Iterable[pa.RecordBatch]],
+    schema: str,
+) -> DataFrame:
+    """As `map_files`, for work that wants to know all items of its task."""
     tasks = session.sparkContext.broadcast(_pack(items, session.sparkContext.defaultParallelism))
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                for item in tasks.value[number]:
-                    yield from work(item)
+                yield from work(tasks.value[number])
 
     count = len(tasks.value)
     return session.range(0, count, 1, count).mapInArrow(run, schema)
+
+
+def answers(frame: DataFrame) -> Iterator[Row]:
+    """The few rows that workers answer with: the tasks run side by side, where an iterator asks for one at a time."""
+    yield from frame.repartition(1).toLocalIterator()
+
+
+def _one_by_one(work: Callable[[Any], Iterable[pa.RecordBatch]], items: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+    for item in items:
+        yield from work(item)
 
 
 def _pack(items: Sequence[tuple[Any, int]], slots: int) -> list[list[Any]]:

@@ -12,19 +12,19 @@ import pyarrow as pa
 from tidemill.data.contract import EVOLVE
 from tidemill.data.file_tasks import map_files
 from tidemill.data.kinds.kind import DETAIL, FILE, LINE, POSITION, RAW, REASONS
+from tidemill.data.worker_rows import WorkerRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.contract import Contract
-    from tidemill.data.kinds.kind import Landed
+    from tidemill.data.kinds.kind import FileKind, Landed
 
     Places = Sequence[int] | NDArray[np.int64]
-    Rows = Callable[[Landed, Contract, Sequence[str]], Iterator[pa.RecordBatch]]
 
 _BATCH = 4096
 _BESIDE = {
@@ -63,18 +63,34 @@ def landed_columns(contract: Contract, files: Iterable[Landed]) -> tuple[str, ..
     return tuple(dict.fromkeys((*contract.landed, *(name for f in files for name in f.found.columns))))
 
 
-def read_rows(session: SparkSession, contract: Contract, files: Sequence[Landed], rows: Rows) -> DataFrame:
-    """The rows of files, read by workers.
+def read_rows(session: SparkSession, kind: FileKind, contract: Contract, files: Sequence[Landed]) -> DataFrame:
+    """The rows of files, with the reasons of those that are rejected, as a frame.
 
     Args:
         session: distributes the files.
+        kind: of the files.
         contract: of the source.
         files: what to read.
-        rows: one file, the contract and the columns to land, to batches as `rows_batch` makes them.
     """
     columns = landed_columns(contract, files)
-    items = [(f, f.file.size) for f in files]
-    return map_files(session, items, partial(_of_file, rows, contract, columns), frame_schema(columns))
+    return map_files(session, _items(files), partial(_of_file, kind, contract, columns), frame_schema(columns))
+
+
+def good_rows(
+    session: SparkSession, kind: FileKind, contract: Contract, files: Sequence[Landed], batch_id: str
+) -> WorkerRows:
+    """The rows of files for bronze, without those that are rejected, still to be read and written by workers."""
+    make = partial(_of_file, kind, contract, landed_columns(contract, files))
+    return WorkerRows(session, _items(files), make, {"batch_id": batch_id}, _accepted)
+
+
+def _items(files: Sequence[Landed]) -> list[tuple[Landed, int]]:
+    return [(f, f.file.size) for f in files]
+
+
+def _accepted(batch: pa.RecordBatch) -> pa.RecordBatch:
+    reasons = batch.column(REASONS)
+    return batch if reasons.null_count == batch.num_rows else batch.filter(reasons.is_null())
 
 
 def frame_schema(columns: Sequence[str]) -> str:
@@ -83,14 +99,14 @@ def frame_schema(columns: Sequence[str]) -> str:
     return ", ".join([*texts, *(f"`{name}` {kind}" for name, kind in _BESIDE.items())])
 
 
-def _of_file(rows: Rows, contract: Contract, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
-    return rows(landed, contract, columns)
+def _of_file(kind: FileKind, contract: Contract, columns: Sequence[str], landed: Landed) -> Iterator[pa.RecordBatch]:
+    return kind.rows(landed, contract, columns)
 
 
 def rows_batch(
-    fields: Mapping[str, pa.Array], columns: Sequence[str], file: str, positions: Places, lines: Places
+    fields: Mapping[str, pa.Array], columns: Sequence[str], file: str, positions: Places, lines: Places | None
 ) -> pa.RecordBatch:
-    """Rows that are none the worse, with the columns to land of those that the file has."""
+    """Rows that are none the worse, with the columns to land of those that the file has; not every file has lines."""
     size = len(positions)
     texts = [fields[name] if name in fields else pa.nulls(size, pa.string()) for name in columns]
     beside = {
@@ -99,7 +115,7 @@ def rows_batch(
         RAW: pa.nulls(size, pa.binary()),
         FILE: pa.repeat(file, size),
         POSITION: pa.array(positions, pa.int64()),
-        LINE: pa.array(lines, pa.int64()),
+        LINE: pa.nulls(size, pa.int64()) if lines is None else pa.array(lines, pa.int64()),
     }
     return pa.RecordBatch.from_arrays([*texts, *beside.values()], names=[*columns, *beside])
 

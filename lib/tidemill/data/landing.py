@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from tidemill.core.digest import digest_of, digest_of_file
 from tidemill.core.errors import Exit, TidemillError
-from tidemill.data.file_tasks import map_files
+from tidemill.data.file_tasks import answers, map_files
 from tidemill.data.kinds.kind import REASONS, FileKind, Inspection, Landed, LandedFile
 from tidemill.data.write import Batch
 
@@ -191,7 +191,7 @@ def inspect_files(
     items = [((number, file.path), file.size) for number, file in enumerate(files)]
     frame = map_files(session, items, partial(_inspected, kind, contract), _INSPECTED)
     found: dict[int, Inspection] = {}
-    for row in frame.toLocalIterator():
+    for row in answers(frame):
         texts = (tuple(row["columns"]), row["reason"], row["detail"])
         found[row["number"]] = Inspection(*texts, row["regular"], tuple(row["warnings"]), row["schema"])
     return tuple(Landed(file, found[number]) for number, file in enumerate(files))

@@ -1,12 +1,13 @@
-"""One Delta commit: how a table is created and rows are written, by Spark or, where they are few, without a JVM."""
+"""One Delta commit: how a table is created and rows are written, by Spark, by its workers or without a JVM."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError
@@ -21,6 +22,7 @@ from tidemill.data.tables import (
     Lake,
     Table,
 )
+from tidemill.data.worker_rows import WorkerRows, write_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 METADATA = "userMetadata"
+COLUMNS_ADDED = "tidemill: columns added"
 _STATISTICS = "delta.dataSkippingStatsColumns"
 
 
@@ -59,7 +62,10 @@ class Slice:
 
 
 def create(lake: Lake, table: Table) -> None:
-    """Creates a table with its properties where it does not exist, and refuses one made under another declaration."""
+    """Creates a table with its properties where it does not exist, and refuses one made under another declaration.
+
+    One that evolves gains here the columns that a batch brings, in a commit without rows, which is no batch.
+    """
     path = str(lake.path(table))
     if not DeltaTable.is_deltatable(path):
         properties = {DECLARATION_PROPERTY: table.declaration}
@@ -79,8 +85,8 @@ def create(lake: Lake, table: Table) -> None:
         )
         failpoint("commit.created", table.label)
         return
-    made = DeltaTable(path).metadata().configuration.get(DECLARATION_PROPERTY, "")
-    if made != table.declaration:
+    there = DeltaTable(path)
+    if there.metadata().configuration.get(DECLARATION_PROPERTY, "") != table.declaration:
         raise TidemillError(
             "E_DECLARATION",
             "the table holds rows made under another declaration",
@@ -88,30 +94,62 @@ def create(lake: Lake, table: Table) -> None:
             next_step="give the changed view a new version, or one of two sources of that name another name",
             exit_code=Exit.DATA,
         )
+    if table.evolves:
+        known = {field.name for field in there.schema().fields}
+        more = Schema.from_arrow(delta_schema(column for column in table.columns if column[0] not in known)).fields
+        if more:
+            there.alter.add_columns(more, commit_properties=CommitProperties({METADATA: COLUMNS_ADDED}))
 
 
 def write_rows(
-    path: Path, table: Table, batch: Batch, rows: DataFrame | pa.Table, metadata: str, replace: Slice | None
+    path: Path,
+    table: Table,
+    batch: Batch,
+    rows: DataFrame | WorkerRows | pa.Table,
+    metadata: dict[str, Any],
+    replace: Slice | None,
 ) -> None:
-    """Writes rows as one Delta commit that carries the batch's metadata."""
+    """Writes rows as one Delta commit that carries the batch's metadata.
+
+    Workers that write say themselves how many rows there were: the metadata gain `rows`, and the count `read`.
+    """
+    application = f"tidemill:{table.label}:{batch.batch_id}"
+    if not isinstance(rows, (pa.Table, WorkerRows)):
+        _write_by_spark(path, table, rows, application, json.dumps(metadata, sort_keys=True), batch, replace)
+        return
+    if replace is not None:
+        raise ValueError("rows are replaced by Spark only")
     if isinstance(rows, pa.Table):
-        if replace is not None:
-            raise ValueError("rows are replaced by Spark only")
         write_deltalake(
             str(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append",
-            schema_mode="merge" if table.evolves else None,
-            commit_properties=CommitProperties(custom_metadata={METADATA: metadata}),
+            commit_properties=CommitProperties({METADATA: json.dumps(metadata, sort_keys=True)}),
         )
         return
+    written = write_files(path, table, rows)
+    counted = metadata | {"rows": written.rows, "counts": metadata["counts"] | {"read": written.made}}
+    there = DeltaTable(str(path))
+    there.create_write_transaction(
+        list(written.actions),
+        mode="append",
+        schema=there.schema(),
+        partition_by=list(table.partitions),
+        commit_properties=CommitProperties(
+            {METADATA: json.dumps(counted, sort_keys=True)}, app_transactions=[Transaction(application, 1)]
+        ),
+    )
+
+
+def _write_by_spark(
+    path: Path, table: Table, rows: DataFrame, application: str, metadata: str, batch: Batch, replace: Slice | None
+) -> None:
     writer = (
         rows.select(*[f"`{name}`" for name in table.names])
         .write.format("delta")
-        .option("txnAppId", f"tidemill:{table.label}:{batch.batch_id}")
+        .option("txnAppId", application)
         .option("txnVersion", "1")
         .option(METADATA, metadata)
-        .option("mergeSchema", str(table.evolves).lower())
         .mode("append" if replace is None else "overwrite")
     )
     if replace is not None:

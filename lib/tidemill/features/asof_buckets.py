@@ -77,12 +77,12 @@ def join_by_buckets(spine: DataFrame, key: str, at: str, wanted: Sequence[Wanted
         wanted: tables with one number of buckets, which are joined in one pass.
     """
     (buckets,) = {layout_of(w.lake, w.table)[0] for w in wanted}
-    lookups = spine.sparkSession.sparkContext.broadcast([_lookup(w) for w in wanted])
+    lookups = spine.sparkSession.sparkContext.broadcast([lookup_of(w) for w in wanted])
     schema = StructType([*spine.schema.fields, *[field for w in wanted for field in w.fields]])
     names = schema.names
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for load in _loads(batches):
+        for load in loads(batches):
             for columns in _joined(load, key, at, lookups.value):
                 yield from pa.table(columns, names=names).to_batches(max_chunksize=_BATCH_ROWS)
 
@@ -92,7 +92,8 @@ def join_by_buckets(spine: DataFrame, key: str, at: str, wanted: Sequence[Wanted
     return placed.repartitionById(buckets, _BUCKET).mapInArrow(run, schema)
 
 
-def _lookup(wanted: Wanted) -> Lookup:
+def lookup_of(wanted: Wanted) -> Lookup:
+    """What workers need to know of a table, to look rows up in its bucket files."""
     table, stamps = wanted.table, None
     periods = None
     if wanted.stamps is not None:
@@ -114,7 +115,7 @@ def _lookup(wanted: Wanted) -> Lookup:
     )
 
 
-def _loads(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def loads(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Batches put together as far as memory allows."""
     held: list[pa.RecordBatch] = []
     rows = 0

@@ -73,7 +73,19 @@ def join_gold(lake: Lake, spine: DataFrame, views: Sequence[FeatureView], times:
         TidemillError: E_NO_TABLE (no input) where a view was never built; E_TABLE_DAMAGED (data).
     """
     at = list(times)
-    wanted = [
+    wanted = wanted_of(lake, views, at)
+    reason = why_not(spine, views[0].entity.key, AS_OF, wanted)
+    if reason:
+        gold = {v.table_name: read_view(spine.sparkSession, lake, v, at) for v in views}
+        return Joined(join_views(spine, views, gold), BY_SPARK, reason)
+    joined = with_buckets(spine, views[0].entity.key, AS_OF, wanted)
+    return Joined(with_defaults(joined, [f for view in views for f in view.columns]), BY_BUCKETS)
+
+
+def wanted_of(lake: Lake, views: Sequence[FeatureView], times: Iterable[datetime]) -> list[Wanted]:
+    """What the gold tables of views bring to a spine at as-of times."""
+    at = list(times)
+    return [
         Wanted(
             lake,
             view_table(view),
@@ -85,12 +97,11 @@ def join_gold(lake: Lake, spine: DataFrame, views: Sequence[FeatureView], times:
         )
         for view in views
     ]
-    reason = why_not(spine, views[0].entity.key, AS_OF, wanted)
-    if reason:
-        gold = {v.table_name: read_view(spine.sparkSession, lake, v, at) for v in views}
-        return Joined(join_views(spine, views, gold), BY_SPARK, reason)
-    joined = with_buckets(spine, views[0].entity.key, AS_OF, wanted)
-    return Joined(with_defaults(joined, [f for view in views for f in view.columns]), BY_BUCKETS)
+
+
+def why_not_looked_up(wanted: Sequence[Wanted]) -> str:
+    """Why rows of tables cannot be looked up in their bucket files; empty where they can."""
+    return next(_reasons_of_tables(wanted), "")
 
 
 def with_buckets(spine: DataFrame, key: str, at: str, wanted: Sequence[Wanted]) -> DataFrame:
@@ -121,6 +132,10 @@ def _reasons(spine: T.StructType, key: str, at: str, wanted: Sequence[Wanted]) -
     for field in spine:
         if not _travels(field.dataType):
             yield f"the column {field.name!r} of type {field.dataType.simpleString()} stays in the JVM"
+    yield from _reasons_of_tables(wanted)
+
+
+def _reasons_of_tables(wanted: Sequence[Wanted]) -> Iterator[str]:
     for w in wanted:
         if version_of(w.lake, w.table) is None:
             yield f"{w.table.label} holds nothing yet"

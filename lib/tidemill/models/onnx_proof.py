@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from pyspark.sql import functions as F
 
 from tidemill.models.onnx_adversary import adversarial_rows
 from tidemill.models.onnx_graph import refused
-from tidemill.models.pipelines import SCORE, with_score
+from tidemill.models.pipelines import with_score
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 TRAINING_ROWS = 20_000
 _SAMPLE, _TRAINING, _ADVERSARIAL = "sample__", "training", "adversarial"
-_WORST = "sample string, rows bigint, difference double, spark double, graph double, row string"
+_KEPT = 16  # rows of a batch, and of either kind in all
+_WORST = "sample string, rows bigint, difference double, spark double, graph double, row string, kept string"
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,18 @@ class Proof:
         adversarial_rows: compared rows that were made for it.
         difference: the largest one between Spark and the graph, relative where a score is larger than 1.
         example: one of the training rows: feature to value.
+        sample: rows of both kinds with Spark's scores of them: whoever loads the graph later compares itself with it.
     """
 
     training_rows: int
     adversarial_rows: int
     difference: float
     example: dict[str, Any]
+    sample: dict[str, list[Any]]
 
     def description(self) -> dict[str, Any]:
         """The figures, as JSON values."""
-        return {name: value for name, value in asdict(self).items() if name != "example"}
+        return {name: value for name, value in asdict(self).items() if name not in {"example", "sample"}}
 
 
 def prove(exported: Export, model: PipelineModel, rows: DataFrame, task: str) -> Proof:
@@ -77,7 +82,9 @@ def prove(exported: Export, model: PipelineModel, rows: DataFrame, task: str) ->
         )
     rows_of = {kind: sum(row["rows"] for row in found if row["sample"] == kind) for kind in (_TRAINING, _ADVERSARIAL)}
     example = json.loads(next(row["row"] for row in found if row["sample"] == _TRAINING))
-    return Proof(rows_of[_TRAINING], rows_of[_ADVERSARIAL], worst["difference"], example)
+    kept = [item for kind in rows_of for item in _kept(found, kind)]
+    shown = {"rows": [item["row"] for item in kept], "scores": [item["score"] for item in kept]}
+    return Proof(rows_of[_TRAINING], rows_of[_ADVERSARIAL], worst["difference"], example, shown)
 
 
 def differences(spark: NDArray[np.float64], graph: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -103,10 +110,27 @@ def _comparison(exported: Export) -> Callable[[Iterable[pa.RecordBatch]], Iterat
                 gaps = differences(spark, found)
                 at = int(np.argmax(gaps))
                 worst = json.dumps(rows.select(features).slice(at, 1).to_pylist()[0], ensure_ascii=False)
-                values = (kind, rows.num_rows, gaps[at], spark[at], found[at], worst)
+                kept = json.dumps(_sample_of(rows.select(features), spark), allow_nan=False)
+                values = (kind, rows.num_rows, gaps[at], spark[at], found[at], worst, kept)
                 yield pa.RecordBatch.from_pylist([dict(zip(_names(), values, strict=True))])
 
     return compare
+
+
+def _sample_of(rows: pa.RecordBatch, scores: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """The first rows that JSON can hold, with their scores; NaN is kept as null, which means the same."""
+    made: list[dict[str, Any]] = []
+    for row, score in zip(rows.to_pylist(), scores.tolist(), strict=True):
+        plain = {n: None if isinstance(v, float) and math.isnan(v) else v for n, v in row.items()}
+        if all(math.isfinite(v) for v in (*plain.values(), score) if isinstance(v, float)):
+            made.append({"row": plain, "score": score})
+        if len(made) == _KEPT:
+            break
+    return made
+
+
+def _kept(found: Iterable[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [item for row in found if row["sample"] == kind for item in json.loads(row["kept"])][:_KEPT]
 
 
 def _names() -> list[str]:

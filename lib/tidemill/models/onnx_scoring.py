@@ -1,6 +1,7 @@
-"""Scores of Arrow batches and pandas frames from an exported graph: no Spark, no JVM, one thread.
+"""Scores from an exported graph, of Arrow batches, pandas frames and plain rows: no Spark, no JVM, one thread.
 
-The file is packed with every registered model and read from there by MLflow: it imports nothing of this project.
+The file is packed with every registered model and read from there by MLflow, an event handler or an edge device: it
+imports nothing of this project, and needs ONNX Runtime and NumPy alone where rows are plain.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
-import pyarrow as pa
-import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-GRAPH, DESCRIPTION = "score.onnx", "score.json"
+GRAPH, DESCRIPTION, SAMPLE = "score.onnx", "score.json", "sample.json"
 _CELLS = 1 << 21  # of the widest tensor of a call: 16 MB
 
 
@@ -48,24 +48,58 @@ class Scorer:
         Raises:
             ValueError: a feature is not among the columns.
         """
-        inputs = {item["name"]: item["type"] for item in self.description["inputs"]}
-        missing = [name for name in inputs if name not in rows.schema.names]
+        missing = [name for name in self.inputs if name not in rows.schema.names]
         if missing:
             raise ValueError(f"the rows have no column {', '.join(map(repr, missing))}, which the model reads")
-        fed = {name: self._values(rows.column(name), kind) for name, kind in inputs.items()}
-        step = max(1, _CELLS // self.description["width"])
+        return self._run({name: self._arrow(rows.column(name), kind) for name, kind in self.inputs.items()})
+
+    def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """The scores of plain rows, in their order.
+
+        Args:
+            rows: of each the features by name, beside other values; None or NaN where one is missing.
+
+        Raises:
+            ValueError: a row lacks a feature, or its value is not of the feature's type.
+        """
+        missing = sorted({name for row in rows for name in self.inputs if name not in row})
+        if missing:
+            raise ValueError(f"the rows have no value {', '.join(map(repr, missing))}, which the model reads")
+        return self._run({n: self._plain(n, [row[n] for row in rows], kind) for n, kind in self.inputs.items()})
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The features that it reads, each `double` or `string`."""
+        return {item["name"]: item["type"] for item in self.description["inputs"]}
+
+    def _run(self, fed: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        count, step = len(next(iter(fed.values()))), max(1, _CELLS // self.description["width"])
         parts = [
             self.session.run(None, {name: values[at : at + step] for name, values in fed.items()})[0]
-            for at in range(0, rows.num_rows, step)
+            for at in range(0, count, step)
         ]
         return np.concatenate(parts).ravel() if parts else np.empty(0)
 
-    def _values(self, column: pa.Array | pa.ChunkedArray, kind: str) -> NDArray[Any]:
+    def _arrow(self, column: pa.Array | pa.ChunkedArray, kind: str) -> NDArray[Any]:
         """A column as the graph reads it: shape (rows, 1), NaN or the text for null where a value is missing."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         if kind == "string":
             values = pc.fill_null(column.cast(pa.string()), self.description["null_text"])
             return values.to_numpy(zero_copy_only=False).astype(object).reshape(-1, 1)
         return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).reshape(-1, 1)
+
+    def _plain(self, name: str, values: Sequence[Any], kind: str) -> NDArray[Any]:
+        """The same of plain values."""
+        for value in values:
+            number = isinstance(value, int | float | np.number)
+            if value is not None and not (number if kind == "double" else isinstance(value, str)):
+                raise ValueError(f"{name!r} is a {'number' if kind == 'double' else 'text'}, not {value!r}")
+        if kind == "string":
+            null = self.description["null_text"]
+            return np.array([null if value is None else value for value in values], object).reshape(-1, 1)
+        return np.array([np.nan if value is None else value for value in values], np.float64).reshape(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -81,6 +115,7 @@ class PandasScorer:
     def predict(self, frame: pd.DataFrame) -> pd.Series:
         """The scores of rows, as a series `score` with the frame's index."""
         import pandas as pd
+        import pyarrow as pa
 
         wanted = [item["name"] for item in self.scorer.description["inputs"] if item["name"] in frame]
         scores = self.scorer.score(pa.Table.from_pandas(frame[wanted], preserve_index=False))
@@ -108,6 +143,30 @@ def load_scorer(folder: Path) -> Scorer:
         ValueError: the graph is not the one that was described.
     """
     return make_scorer((folder / GRAPH).read_bytes(), json.loads((folder / DESCRIPTION).read_text("utf-8")))
+
+
+def load_checked(folder: Path) -> Scorer:
+    """The scorer of a folder, after it has given the scores of the sample that was kept with it.
+
+    Raises:
+        ValueError: the graph was changed, or scores the sample otherwise than when it was registered.
+    """
+    scorer = load_scorer(folder)
+    sample = json.loads((folder / SAMPLE).read_text("utf-8"))
+    expected = np.array(sample["scores"], np.float64)
+    found = scorer.score_rows(sample["rows"])
+    gaps = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    wrong = ~(gaps <= scorer.description["tolerance"])  # so that NaN is wrong, too
+    if not expected.size or wrong.any():
+        at = int(np.argmax(wrong)) if expected.size else None
+        said = "it holds no row" if at is None else f"row {at} scores {found[at]!r} instead of {expected[at]!r}"
+        raise ValueError(f"the model does not give the scores of its own sample: {said}")
+    return scorer
+
+
+def decisions(scores: NDArray[np.float64], threshold: float | None) -> NDArray[np.float64]:
+    """What is predicted: 1 from the threshold upwards and 0 below it; without a threshold the score itself."""
+    return scores if threshold is None else (scores >= threshold).astype(np.float64)
 
 
 def _load_pyfunc(folder: str) -> PandasScorer:

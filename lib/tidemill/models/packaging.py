@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.models.onnx_boosters import BOOSTER, BOOSTERS
 from tidemill.models.onnx_export import export
 from tidemill.models.onnx_proof import prove
-from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE
 from tidemill.models.saved_pipeline import read_stages
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path
     (graph / GRAPH).write_bytes(exported.graph)
     description = {"task": task, **exported.description(), "proof": proof.description()}
     (graph / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), "utf-8")
+    (graph / SAMPLE).write_text(json.dumps(proof.sample, ensure_ascii=False, allow_nan=False), "utf-8")
     last = read_stages(spark)[-1]
     if last.kind in BOOSTERS:
         from tidemill.models.xgb import native_booster

@@ -18,6 +18,7 @@ from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.models.forest import forest_classifier_stages, forest_regressor_stages
 from tidemill.models.gbt import gbt_classifier_stages, gbt_regressor_stages
 from tidemill.models.logistic import linear_stages, logistic_stages
+from tidemill.models.tables import SCORE
 from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 Stages = Callable[[dict[str, Any], int], list[Any]]
 
-SCORE = "score"
 _STAGES: dict[tuple[str, str], Stages] = {
     ("binary", "logistic_regression"): logistic_stages,
     ("binary", "random_forest"): forest_classifier_stages,

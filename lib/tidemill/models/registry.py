@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -21,7 +22,6 @@ from tidemill.models.registry_flavor import TO_TRAIN, PackageFlavor, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pyspark.ml import PipelineModel
 
@@ -183,6 +183,11 @@ class Registry:
             except MlflowException:
                 return None  # neither the model nor the alias need exist
 
+    def names(self) -> list[str]:
+        """The use cases that have a registered model."""
+        with quiet():
+            return sorted(str(model.name) for model in self._client.search_registered_models())
+
     def set_alias(self, name: str, alias: str, number: str) -> None:
         """Moves an alias; MLflow's page shows it at once."""
         with quiet():
@@ -192,6 +197,12 @@ class Registry:
         """A JSON document that was logged with a version."""
         with quiet():
             return mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{name}")
+
+    def fetch(self, version: Version, part: str, folder: Path) -> Path:
+        """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there."""
+        uri = f"models:/{version.name}/{version.version}/{part}"
+        with quiet():
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 
     def load(self, version: Version) -> PipelineModel:
         """The fitted pipeline of a version."""

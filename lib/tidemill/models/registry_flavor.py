@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tidemill.models.packaging import Package
 
+GRAPH_FOLDER = "data/graph"  # of a registered version: the graph and what belongs to it
 TO_TRAIN = ("pyspark", "xgboost-cpu", "pandas", "numpy", "pyarrow")
 _TO_SCORE = ("onnxruntime", "pandas", "numpy", "pyarrow")
 

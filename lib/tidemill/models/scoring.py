@@ -1,24 +1,56 @@
-"""The population of an as-of time, scored."""
+"""The population of an as-of time, scored by a registered graph: bucket by bucket where it can be, else on a frame.
+
+Both ways give rows to the same lines of `scoring_work`: they differ in how rows come together, and in nothing else.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from tidemill.features.asof_choice import Joined, join_gold
+from tidemill.data.read import layout_of
+from tidemill.data.worker_rows import WorkerRows
+from tidemill.features.asof_buckets import lookup_of
+from tidemill.features.asof_choice import BY_BUCKETS, BY_SPARK, Joined, join_gold, wanted_of, why_not_looked_up
+from tidemill.features.conditions import NotArrowError
 from tidemill.features.labels import build_population
-from tidemill.models.pipelines import SCORE, with_score
+from tidemill.features.members import members_of
+from tidemill.features.pairs import AS_OF
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
+from tidemill.models.scoring_work import BucketWork, Graph, scored
+from tidemill.models.tables import PREDICTION, SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
-    from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
 
+    from tidemill.data.tables import Table
     from tidemill.features.gold import Builder
     from tidemill.models.use_case import UseCase
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The rows of a batch of predictions, not yet computed.
+
+    Args:
+        rows: with the columns of the table.
+        path: how they come about, for the record of a run.
+    """
+
+    rows: DataFrame | WorkerRows
+    path: str
+
+
+def read_graph(folder: Path, threshold: float | None) -> Graph:
+    """The graph of a folder, to be taken to workers, with the threshold of its card."""
+    return Graph((folder / GRAPH).read_bytes(), (folder / DESCRIPTION).read_text("utf-8"), threshold)
 
 
 def build_scoring_rows(builder: Builder, use_case: UseCase, times: Sequence[datetime]) -> Joined:
@@ -28,13 +60,54 @@ def build_scoring_rows(builder: Builder, use_case: UseCase, times: Sequence[date
     return join_gold(builder.lake, population, use_case.views, times)
 
 
-def build_predictions(rows: DataFrame, model: PipelineModel, use_case: UseCase, card: dict[str, Any]) -> DataFrame:
-    """Scores and predictions of rows.
+def build_predictions(
+    builder: Builder, use_case: UseCase, at: datetime, graph: Graph, table: Table, beside: Mapping[str, str]
+) -> Predictions:
+    """The predictions for the population at an as-of time.
 
-    Returns:
-        Grain: entity and `event_timestamp`; `score`; `prediction` at the card's threshold, or the value itself.
+    Args:
+        builder: the tables, and the session.
+        use_case: says the population and the features.
+        at: the as-of time.
+        graph: what scores.
+        table: of the predictions: grain entity and `event_timestamp`, with `score`, and `prediction` at the threshold.
+        beside: its columns that are the same in all rows.
+
+    Raises:
+        TidemillError: E_NO_TABLE (no input) where a view was never built; E_TABLE_DAMAGED (data).
     """
-    scored = with_score(model, rows, use_case.task)
-    threshold = card["threshold"]
-    decided = F.col(SCORE) if threshold is None else (F.col(SCORE) >= threshold).cast("double")
-    return scored.withColumn("prediction", decided)
+    try:
+        return Predictions(_by_buckets(builder, use_case, at, graph, table, beside), BY_BUCKETS)
+    except NotArrowError as reason:
+        why = str(reason)
+    rows = build_scoring_rows(builder, use_case, [at]).frame
+    kept = [use_case.entity.key, AS_OF]
+    types = dict(table.columns)
+    schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, SCORE, PREDICTION))
+    # One file, in the table's order: a population that needs Spark is not the one that is large.
+    frame = rows.mapInArrow(partial(scored, graph=graph, kept=kept), schema)
+    frame = frame.withColumns({name: F.lit(value) for name, value in beside.items()}).select(*table.names)
+    return Predictions(frame.coalesce(1).sortWithinPartitions(*table.sort), f"{BY_SPARK}: {why}")
+
+
+def _by_buckets(
+    builder: Builder, use_case: UseCase, at: datetime, graph: Graph, table: Table, beside: Mapping[str, str]
+) -> WorkerRows:
+    lake, population = builder.lake, use_case.label.population
+    silver = builder.silver[population.source.name]
+    wanted = wanted_of(lake, use_case.views, [at])
+    reason = why_not_looked_up(wanted)
+    if reason:
+        raise NotArrowError(reason)
+    members = members_of(lake, silver, population, [at])
+    if len({layout_of(lake, t)[0] for t in (silver, *(w.table for w in wanted))}) > 1:
+        raise NotArrowError(f"{silver.label} and gold are cut into different numbers of buckets")
+    partition = {name: beside[name] for name in table.partitions}
+    work = BucketWork(
+        members.plan,
+        tuple(lookup_of(w) for w in wanted),
+        tuple(feature for view in use_case.views for feature in view.columns),
+        graph,
+        tuple((name, value) for name, value in beside.items() if name not in partition),
+    )
+    return WorkerRows(builder.spark(), [(file, file.size) for file in members.files], work, partition)

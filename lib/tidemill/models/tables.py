@@ -9,6 +9,7 @@ from tidemill.data.tables import GOLD, OPS, Table
 if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
+SCORE, PREDICTION = "score", "prediction"
 PROMOTIONS = Table(
     OPS,
     "promotions",

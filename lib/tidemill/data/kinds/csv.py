@@ -13,14 +13,12 @@ import pyarrow.csv as arrow_csv
 from tidemill.data.contract import DISCARD_ROW, FREEZE, bronze_name
 from tidemill.data.csv_rows import Shape, is_regular, records
 from tidemill.data.kinds.kind import FileKind, Inspection, Landed
-from tidemill.data.landed_rows import exact_batches, read_rows, rows_batch
+from tidemill.data.landed_rows import exact_batches, rows_batch
 from tidemill.data.streams import BOM, Rejected, blocks, open_landed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.contract import Contract
 
@@ -71,12 +69,8 @@ class _Watched:
             yield part
 
 
-def read(session: SparkSession, contract: Contract, files: Sequence[Landed]) -> DataFrame:
-    """The rows of files that can be read."""
-    return read_rows(session, contract, files, _rows)
-
-
-def _rows(landed: Landed, contract: Contract, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def rows(landed: Landed, contract: Contract, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a file: read by Arrow where it is regular, else record by record."""
     if "EMPTY_FILE" in landed.found.warnings:
         return
     name, own = landed.file.name, landed.found.columns
@@ -163,4 +157,4 @@ def _after_header(first: bytes, header: bytes, rest: Iterator[bytes]) -> Iterato
     yield from rest
 
 
-KIND = FileKind("csv", inspect, read)
+KIND = FileKind("csv", inspect, rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidemill.data import json_rows
 from tidemill.data.contract import DISCARD_VALUE, EVOLVE, MOMENTS, NUMBERS, bronze_name
 from tidemill.data.kinds.kind import FileKind, Inspection, Landed
-from tidemill.data.landed_rows import Record, exact_batches, read_rows
+from tidemill.data.landed_rows import Record, exact_batches
 from tidemill.data.streams import Rejected, blocks, open_landed
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import IO
 
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.contract import Column, Contract
 
@@ -62,12 +61,8 @@ def _keys(block: bytes) -> Iterator[str]:
             yield from value
 
 
-def read(session: SparkSession, contract: Contract, files: Sequence[Landed]) -> DataFrame:
-    """The rows of files that can be read."""
-    return read_rows(session, contract, files, _rows)
-
-
-def _rows(landed: Landed, contract: Contract, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def rows(landed: Landed, contract: Contract, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, line by line."""
     with open_landed(landed.file.path) as stream:
         yield from exact_batches(read_lines(stream, contract, columns), columns, columns, landed.file.name)
 
@@ -97,4 +92,4 @@ def _field(place: int, column: Column | None) -> json_rows.Field:
     return json_rows.Field(place, frozenset(kinds), column.key)
 
 
-KIND = FileKind("jsonl", inspect, read)
+KIND = FileKind("jsonl", inspect, rows)

@@ -1,4 +1,4 @@
-"""What a kind of source is: how its files are judged before they are read, and how Spark reads their rows."""
+"""What a kind of source is: how its files are judged before they are read, and how their rows are read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.contract import Contract
@@ -69,17 +70,17 @@ class Landed:
 
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of source whose rows lie in files.
+    """A kind of source whose rows lie in files; all of it runs in workers, without Spark.
 
     Args:
         name: what a contract calls it; the name of its module.
-        inspect: judges one file; runs in workers, without Spark.
-        read: the rows of files that can be read: the contract's landed columns as strings, and the columns above.
+        inspect: judges one file.
+        rows: those of a file that can be read, given the columns to land: these as strings, and the columns above.
     """
 
     name: str
     inspect: Callable[[Path, Contract], Inspection]
-    read: Callable[[SparkSession, Contract, Sequence[Landed]], DataFrame]
+    rows: Callable[[Landed, Contract, Sequence[str]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class LogKind:
     Args:
         name: what a contract calls it; the name of its module.
         ends: the first and the next offset of every partition, by topic and partition.
-        read: the records of a range, as `FileKind.read` gives rows: the file is `topic/partition`, the position the
-            offset.
+        read: the records of a range, with the columns that `FileKind.rows` gives: the file is `topic/partition`, the
+            position the offset.
     """
 
     name: str

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from functools import reduce
+import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyspark.sql import functions as F
 
 from tidemill.data.contract import FREEZE, bronze_name
-from tidemill.data.kinds.kind import DETAIL, FILE, LINE, POSITION, RAW, REASONS, FileKind, Inspection, Landed
-from tidemill.data.landed_rows import Record, exact_batches, landed_columns, read_rows
+from tidemill.data.kinds.kind import FileKind, Inspection, Landed
+from tidemill.data.landed_rows import Record, exact_batches, rows_batch
 from tidemill.data.streams import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from pyspark.sql import Column, DataFrame, SparkSession
-
     from tidemill.data.contract import Contract
 
+_BATCH = 1 << 16
 _LARGEST = (1 << 63) - 1
 _WHOLE = (pa.types.is_integer,)
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
@@ -118,50 +117,44 @@ def _is_utf8(values: pa.Array) -> bool:
     return True
 
 
-def read(session: SparkSession, contract: Contract, files: Sequence[Landed]) -> DataFrame:
-    """The rows of files that can be read: by Spark's own reader, but for files with texts that are not UTF-8."""
-    odd: list[Landed] = []
-    alike: dict[str, list[Landed]] = {}
-    for file in files:
-        if file.found.regular:
-            alike.setdefault(file.found.schema, []).append(file)
-        else:
-            odd.append(file)
-    columns = landed_columns(contract, files)
-    frames = [_read_natively(session, contract, group, columns) for group in alike.values()]
-    frames += [read_rows(session, contract, odd, _rows)] if odd else []
-    return reduce(lambda a, b: a.unionByName(b, allowMissingColumns=True), frames)
+def rows(landed: Landed, contract: Contract, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a file: whole columns at a time, unless it has texts that are not UTF-8."""
+    own, name = landed.found.columns, landed.file.name
+    if not landed.found.regular:
+        yield from exact_batches(_records(landed), own, columns, name)
+        return
+    position = 1
+    with pq.ParquetFile(landed.file.path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            texts = {c: as_text(values, contract) for c, values in zip(own, batch.columns, strict=True) if c in columns}
+            places = np.arange(position, position + batch.num_rows)
+            yield rows_batch(texts, columns, name, places, None)
+            position += batch.num_rows
 
 
-def _read_natively(
-    session: SparkSession, contract: Contract, files: Sequence[Landed], columns: Sequence[str]
-) -> DataFrame:
-    frame = session.read.parquet(*[str(f.file.path) for f in files])
-    renamed = {c.landed: str(c.physical) for c in contract.landed_columns} if contract.format == KIND.name else {}
-    bronze = {bronze_name(name): name for name in frame.columns}
-    there = {name: renamed.get(name) or bronze.get(name, name) for name in columns}
-    base = str(files[0].file.path)[: -len(files[0].file.name)]
-    path = F.url_decode(F.regexp_replace(F.col("_metadata.file_path"), r"\+", "%2B"))
-    place = F.col("_metadata.row_index") + 1
-    return frame.select(
-        *[_text(frame, there[name]).alias(name) for name in columns],
-        F.lit(None).cast("array<string>").alias(REASONS),
-        F.lit(None).cast("string").alias(DETAIL),
-        F.lit(None).cast("binary").alias(RAW),
-        F.substring_index(path, base, -1).alias(FILE),
-        place.alias(POSITION),
-        F.lit(None).cast("bigint").alias(LINE),
-    )
+def as_text(values: pa.Array, contract: Contract) -> pa.Array:
+    """Typed values as the texts that land.
+
+    Instants state that they are in UTC where the contract's own times are not. What is nested becomes JSON.
+    """
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return as_text(values.dictionary_decode(), contract)
+    if pa.types.is_timestamp(kind):
+        stated = "Z" if kind.tz is not None and contract.timezone != "UTC" else ""
+        return pc.binary_join_element_wise(_local(values), stated, "") if stated else _local(values)
+    if pa.types.is_nested(kind):
+        return pa.array([None if v is None else json.dumps(v, default=str) for v in values.to_pylist()], pa.string())
+    return values.cast(pa.string())
 
 
-def _text(frame: DataFrame, name: str) -> Column:
-    if name.casefold() not in {there.casefold() for there in frame.columns}:
-        return F.lit(None).cast("string")
-    return F.col("`{}`".format(name.replace("`", "``"))).cast("string")
-
-
-def _rows(landed: Landed, _: Contract, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    yield from exact_batches(_records(landed), landed.found.columns, columns, landed.file.name)
+def _local(values: pa.Array) -> pa.Array:
+    """Moments as texts without a zone, and with no more digits of a second than they need."""
+    local = values.cast(pa.timestamp(values.type.unit))
+    try:
+        return local.cast(pa.timestamp("s")).cast(pa.string())
+    except pa.ArrowInvalid:  # some have a fraction
+        return pc.replace_substring_regex(local.cast(pa.string()), r"\.?0+$", "")
 
 
 def _records(landed: Landed) -> Iterator[Record]:
@@ -191,4 +184,4 @@ def _texts(values: pa.Array) -> list[str | bytes | None]:
     return list(values.cast(pa.string()).to_pylist())
 
 
-KIND = FileKind("parquet", inspect, read)
+KIND = FileKind("parquet", inspect, rows)

@@ -1,0 +1,106 @@
+"""What workers do to score: rows of Arrow through a registered graph; a whole bucket from its files to its answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidemill.features.asof_buckets import loads
+from tidemill.features.asof_search import look_up, micros
+from tidemill.features.members import bucket_members
+from tidemill.features.pairs import AS_OF
+from tidemill.models.onnx_scoring import decisions, make_scorer
+from tidemill.models.tables import PREDICTION, SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tidemill.data.buckets import BucketFiles
+    from tidemill.features.asof_search import Lookup
+    from tidemill.features.declarations import Feature
+    from tidemill.features.window_plan import Plan
+    from tidemill.models.onnx_scoring import Scorer
+
+_BATCH_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A registered graph as workers take it with them.
+
+    Args:
+        graph: the ONNX file.
+        description: what belongs to it, as JSON.
+        threshold: the score from which on the prediction is 1; None where the score is the prediction.
+    """
+
+    graph: bytes
+    description: str
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class BucketWork:
+    """What a worker does with a bucket.
+
+    Args:
+        members: how the population is found in the bucket's events.
+        lookups: the gold tables of the views.
+        features: what the lookups bring, in their order.
+        graph: what scores.
+        beside: columns of the answer that are the same in all rows.
+    """
+
+    members: Plan
+    lookups: tuple[Lookup, ...]
+    features: tuple[Feature, ...]
+    graph: Graph
+    beside: tuple[tuple[str, str], ...]
+
+    def __call__(self, bucket: BucketFiles) -> Iterator[pa.RecordBatch]:
+        """The predictions for the members of one bucket, in the order of entities within an as-of time."""
+        pa.set_cpu_count(1)  # Spark has a worker for every core already
+        for load in loads(bucket_members(bucket, self.members)):
+            keys, times = load.column(0).cast(pa.string()).combine_chunks(), load.column(1)
+            found = [c for lookup in self.lookups for c in look_up(lookup, bucket.bucket, keys, micros(times))]
+            filled = [
+                column if feature.missing is None else pc.fill_null(column, pa.scalar(feature.missing, column.type))
+                for feature, column in zip(self.features, found, strict=True)
+            ]
+            names = [load.column_names[0], AS_OF, *(feature.name for feature in self.features)]
+            rows = pa.table([keys, times, *filled], names=names)
+            yield from scored(rows.to_batches(_BATCH_ROWS), self.graph, names[:2], self.beside)
+
+
+def scored(
+    batches: Iterable[pa.RecordBatch], graph: Graph, kept: Iterable[str], beside: Iterable[tuple[str, str]] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Batches of features as batches of predictions.
+
+    Args:
+        batches: rows with the graph's inputs.
+        graph: what scores.
+        kept: the columns that the answer takes over.
+        beside: columns that are the same in all rows.
+
+    Yields:
+        The columns kept, `score`, `prediction`, and those beside.
+    """
+    scorer = _scorer(graph.graph, graph.description)
+    for batch in batches:
+        scores = scorer.score(batch)
+        columns = {name: batch.column(name) for name in kept}
+        columns |= {SCORE: pa.array(scores), PREDICTION: pa.array(decisions(scores, graph.threshold))}
+        columns |= {name: pa.repeat(value, batch.num_rows) for name, value in beside}
+        yield pa.RecordBatch.from_pydict(columns)
+
+
+@lru_cache(maxsize=2)
+def _scorer(graph: bytes, description: str) -> Scorer:
+    """Once a worker: champion and challenger."""
+    return make_scorer(graph, json.loads(description))
