@@ -93,11 +93,9 @@ def test_decisions_look_back_at_those_before(tmp_path: Path, monkeypatch: pytest
         found, whole, expected = [made("a", verdict)], drift.Verdict(verdict, ""), Estimate(None, "refused")
         return retraining.decide_retraining(context, registry, scored, found, whole, None, expected).action
 
-    assert [decide(day, verdict) for day, verdict in enumerate(("ok", "alert", "alert"))] == [
-        "none",
-        "none",
-        "retrain_and_promote",
-    ]
+    days: list[drift.VerdictName] = ["ok", "alert", "alert"]
+    made_of_days = [decide(day, verdict) for day, verdict in enumerate(days)]
+    assert made_of_days == ["none", "none", "retrain_and_promote"]
     rows = read_arrow(at(tmp_path, 3)[0].lake, DECISIONS).to_pylist()
     assert sorted((row["as_of"].day, row["action"], row["drift"]) for row in rows)[2] == (
         3,

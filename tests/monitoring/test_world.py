@@ -9,7 +9,8 @@ import pytest
 from monitoring.test_drift import LIMITS
 from numpy.typing import NDArray
 from tidemill.data.column_sketches import sketch_column
-from tidemill.demo.world import DAY, World, simulate
+from tidemill.demo.behaviour import DAY
+from tidemill.demo.world import World, simulate
 from tidemill.monitoring.drift import Drift, Watched, compare, day_of_sketch
 from tidemill.stats.bins import NUMBER, TEXT, Bins, choose_bins
 from tidemill.stats.sketch import Sketch, merge_sketches
