@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tidemill.cli.judging import Scored
     from tidemill.models.registry import Registry
     from tidemill.monitoring import drift
+    from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.expected import Estimate
 
@@ -118,6 +119,7 @@ def write_report(
     found: Sequence[drift.Drift],
     verdict: drift.Verdict,
     decision: Decision,
+    raised: Sequence[Alert],
     realised: Realised | None,
     expected: Estimate,
 ) -> str:
@@ -140,6 +142,7 @@ def write_report(
             drift=found,
             verdict=verdict,
             decision=decision,
+            alerts=raised,
             points=() if realised is None else realised.by_time,
             expected=expected,
             gate=gate,

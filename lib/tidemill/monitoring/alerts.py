@@ -37,6 +37,11 @@ class Alert:
         """What makes it the same alert on another day."""
         return f"{self.severity} {self.kind} {self.subject}"
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return f"{self.severity}, {self.kind}, {self.subject}: {self.text}"
+
 
 @dataclass(frozen=True)
 class Message:
@@ -84,11 +89,15 @@ def group(found: Sequence[Alert], use_case: str, as_of: str, link: str) -> Messa
     """One message of all alerts, worst first and by kind; None where there is none."""
     if not found:
         return None
-    ordered = sorted(found, key=lambda a: (-_ORDER[a.severity], a.kind, a.subject))
+    ordered = in_order(found)
     worst = ordered[0].severity
     counts = ", ".join(
         f"{sum(a.kind == kind for a in ordered)} {kind}" for kind in dict.fromkeys(a.kind for a in ordered)
     )
     subject = f"[tidemill {worst}] {use_case} as of {as_of}: {counts}"
-    lines = [f"- {a.severity}, {a.kind}, {a.subject}: {a.text}" for a in ordered]
-    return Message(worst, subject, "\n".join([subject, *lines, link]))
+    return Message(worst, subject, "\n".join([subject, *(f"- {alert.line}" for alert in ordered), link]))
+
+
+def in_order(found: Sequence[Alert]) -> list[Alert]:
+    """Alerts, the worst first."""
+    return sorted(found, key=lambda a: (-_ORDER[a.severity], a.kind, a.subject))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import format_time, from_micros
+from tidemill.monitoring.alerts import in_order
 from tidemill.pages import report
 from tidemill.stats.bins import NUMBER
 from tidemill.stats.curves import calibration_points, roc_points
@@ -13,6 +14,7 @@ from tidemill.stats.curves import calibration_points, roc_points
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.drift import Drift, Verdict
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.curves import ScoreBin
@@ -30,7 +32,7 @@ class Findings:
         use_case, as_of, run_id, generated: names and times as texts.
         card: of the model that scored.
         version, alias: of that model.
-        drift, verdict, decision: what monitoring found.
+        drift, verdict, decision, alerts: what monitoring found.
         points: performance by as-of time.
         expected: of the newest scores, before their labels.
         gate: the histogram of the gate's scores by label, or nothing for regression.
@@ -51,6 +53,7 @@ class Findings:
     drift: Sequence[Drift]
     verdict: Verdict
     decision: Decision
+    alerts: Sequence[Alert]
     points: Sequence[Mapping[str, Any]]
     expected: Estimate
     gate: Sequence[ScoreBin]
@@ -85,6 +88,7 @@ def render(found: Findings) -> str:
                 report.Fact("trained on", f"labels known by {card['trained_until']}"),
             ),
             retraining=report.Decision(found.decision.action, found.decision.reasons),
+            alerts=tuple(a.line for a in in_order(found.alerts)),
             performance=tuple(_point(p) for p in found.points),
             expected=_expected(found.expected),
             evaluated_on=f"the gate rows, from {gate_time}",

@@ -75,6 +75,7 @@ class Report:
         metric: The measure of all candidates and performance points.
         facts: Population and model.
         retraining: The explained retraining decision, None where none was taken.
+        alerts: What people are told of this run, a sentence each, worst first.
         performance: Hindsight, one point per as-of time, in any order.
         expected: What the newest scores let one expect, None where nothing was estimated.
         evaluated_on: Which rows `roc` and `calibration` were measured on, such as ``the gate rows of 2011-10-01``.
@@ -106,6 +107,7 @@ class Report:
     metric: Metric = ROC_AUC
     facts: tuple[Fact, ...] = ()
     retraining: Decision | None = None
+    alerts: tuple[str, ...] = ()
     performance: tuple[PerformancePoint, ...] = ()
     expected: Expected | None = None
     evaluated_on: str = ""
