@@ -24,12 +24,13 @@ def run(context: Context) -> Result:
         return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor",))
     if judging.was_judged(context, scored):
         return Result(SKIPPED)
-    found = drifting.find_drift(context, scored)
+    moved = drifting.find_drift(context, scored)
+    found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
     realised = monitoring.realise(context, registry, scored)
     expected = monitoring.expect(context, scored)
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, realised, expected)
-    raised = alerting.find_alerts(context, scored, found, realised)
+    raised = alerting.find_alerts(context, scored, moved, realised)
     report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected)
     notes = alerting.tell(context, scored, raised)
     write_gauges(context, scored, found, verdict, raised, realised, expected)

@@ -11,6 +11,7 @@ from monitoring.test_drift import LIMITS, made
 from monitoring.test_retraining import POLICY
 from tidemill.cli import alerting, retraining
 from tidemill.cli.context import Context
+from tidemill.cli.drifting import Moved
 from tidemill.cli.judging import Scored
 from tidemill.core.config import Layout
 from tidemill.core.runs import run_folder, write_json
@@ -76,9 +77,10 @@ def test_a_silent_use_case_is_told_by_another(tmp_path: Path, monkeypatch: pytes
     for name, run in (("old", "20260101T000000Z-pipeline-1"), ("shop", "20260101T000000Z-pipeline-2")):
         write_json(run_folder(tmp_path, run) / "summary.json", {"status": "ok", "use_case": name, "run_id": run})
     context, scored = at(tmp_path, 5)
-    found = alerting.find_alerts(context, scored, [made("a", "warn"), made("b", "ok")], None)
+    found = alerting.find_alerts(context, scored, Moved([made("a", "warn"), made("b", "ok")], "few rows"), None)
     assert [(a.severity, a.kind, a.subject) for a in found] == [
         ("warn", "drift", "shop.a"),
+        ("alert", "volume", "shop"),
         ("warn", "silent_job", "old"),
     ]
 

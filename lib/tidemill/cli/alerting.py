@@ -24,24 +24,25 @@ if TYPE_CHECKING:
     from datetime import date
 
     from tidemill.cli.context import Context
+    from tidemill.cli.drifting import Moved
     from tidemill.cli.judging import Scored
     from tidemill.monitoring.performance import Realised
 
 TEXT = "alerts.txt"
 
 
-def find_alerts(
-    context: Context, scored: Scored, found: Sequence[drift.Drift], realised: Realised | None
-) -> list[alerts.Alert]:
+def find_alerts(context: Context, scored: Scored, moved: Moved, realised: Realised | None) -> list[alerts.Alert]:
     """Everything that somebody should know of this run."""
     name = context.use_case.name
     made = [
         alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", alerts.DRIFT, f"{name}.{d.bins.column}", d.reason)
-        for d in found
+        for d in moved.features
         if d.verdict in {drift.ALERT, drift.WARN}
     ]
     if not scored.population:
         made.append(alerts.Alert("alert", alerts.NO_DATA, name, "nobody was scored"))
+    elif moved.volume is not None:
+        made.append(alerts.Alert("alert", alerts.VOLUME, name, moved.volume))
     for late in late_sources(context):
         kind = alerts.NO_DATA if late.empty else alerts.STALE
         made.append(alerts.Alert("alert" if late.empty else "warn", kind, f"silver.{late.source}", late.text))

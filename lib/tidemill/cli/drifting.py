@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from tidemill.models.tables import training_sets_table
 from tidemill.monitoring import drift
 from tidemill.monitoring.distances import distances
 from tidemill.monitoring.tables import DRIFT, PROFILES
+from tidemill.monitoring.volume import odd_volume
 from tidemill.stats.bins import choose_bins
 
 if TYPE_CHECKING:
@@ -40,8 +42,16 @@ if TYPE_CHECKING:
     from tidemill.stats.bins import Bins
 
 
-def find_drift(context: Context, scored: Scored) -> list[drift.Drift]:
-    """The drift of each feature of the population at T against the training rows."""
+@dataclass(frozen=True)
+class Moved:
+    """What moved: the drift of each feature, and what is odd about the number of scored rows, or None."""
+
+    features: list[drift.Drift]
+    volume: str | None
+
+
+def find_drift(context: Context, scored: Scored) -> Moved:
+    """What moved from the training rows to the population at T."""
     version, card = scored.version, scored.card
     limits = context.config.monitor
     reference = _training_profiles(context, card["training_set_id"])
@@ -65,7 +75,8 @@ def find_drift(context: Context, scored: Scored) -> list[drift.Drift]:
         )
         for f in context.use_case.features
     ]
-    return drift.compare(watched, season, limits)
+    volume = odd_volume(watched[0].quiet, watched[0].newest, season, limits)
+    return Moved(drift.compare(watched, season, limits), volume)
 
 
 def commit_drift(context: Context, scored: Scored, found: Sequence[drift.Drift]) -> None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tidemill.core.config_monitor import Alerts
 
 Severity = Literal["warn", "alert"]
-DRIFT, PERFORMANCE, NO_DATA, STALE, SILENT = "drift", "performance", "no_data", "stale", "silent_job"
+DRIFT, PERFORMANCE, VOLUME = "drift", "performance", "volume"
+NO_DATA, STALE, SILENT = "no_data", "stale", "silent_job"
 _ORDER = {"warn": 0, "alert": 1}
 
 
@@ -22,7 +23,7 @@ class Alert:
 
     Args:
         severity: `warn` or `alert`.
-        kind: `drift`, `performance`, `no_data`, `stale` or `silent_job`.
+        kind: `drift`, `performance`, `volume`, `no_data`, `stale` or `silent_job`.
         subject: what it is about: `use case.column`, `use case`, or `silver.source`.
         text: a sentence.
     """
