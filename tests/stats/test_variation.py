@@ -66,3 +66,15 @@ def test_anything_has_a_variation(values: list[float], season: int) -> None:
 def test_windows_have_no_gap() -> None:
     assert windows([1, 2, 3, 4], (1, 3, 7)) == [slice(3, 4), slice(1, 4)]
     assert windows([1, 2, 4], (1, 2, 3)) == [slice(2, 3)]
+
+
+def test_a_whole_year_has_a_course() -> None:
+    places = np.arange(400)
+    wave = 3 * np.cos(2 * np.pi * places / 365.25 + 1)
+    values = wave + 0.3 * np.random.default_rng(6).standard_normal(400)
+    found = variation_of(values, places, 0.0, 1, 365.25)
+    assert found.deviation == pytest.approx(0.3, abs=0.05)
+    later = np.arange(500, 507)
+    assert found.expected(later) == pytest.approx(3 * np.cos(2 * np.pi * later / 365.25 + 1), abs=0.15)
+    assert len(variation_of(values[:300], places[:300], 0.0, 1, 365.25).course) == 0  # part of a year is no year
+    assert len(variation_of(values - wave, places, 0.0, 1, 365.25).course) == 0

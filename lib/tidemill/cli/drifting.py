@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from tidemill.stats.bins import Bins
 
 
+_DAYS_OF_A_YEAR = 365.25
+
+
 @dataclass(frozen=True)
 class Moved:
     """What moved: the drift of each feature, and what is odd about the number of scored rows, or None."""
@@ -76,7 +79,8 @@ def find_drift(context: Context, scored: Scored) -> Moved:
         for f in context.use_case.features
     ]
     volume = odd_volume(watched[0].quiet, watched[0].newest, season, limits)
-    return Moved(drift.compare(watched, season, limits), volume)
+    year = 12.0 if context.use_case.grid.every == MONTH else _DAYS_OF_A_YEAR / step
+    return Moved(drift.compare(watched, season, limits, year), volume)
 
 
 def commit_drift(context: Context, scored: Scored, found: Sequence[drift.Drift]) -> None:

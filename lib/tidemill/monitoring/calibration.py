@@ -7,6 +7,7 @@ by the number of rows. A test of many figures and windows counts as many tests.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,13 +70,14 @@ class _Seen(NamedTuple):
     reason: str
 
 
-def learn(bins: Bins, quiet: Sequence[Day], season: int) -> Usual | None:
+def learn(bins: Bins, quiet: Sequence[Day], season: int, year: float = math.inf) -> Usual | None:
     """What is usual for a column, or None where fewer than two days have a row.
 
     Args:
         bins: of the column.
         quiet: days when nothing was wrong, oldest first.
         season: days after which the same may be expected again.
+        year: days of a year, as they are numbered; infinite for no course over the year.
     """
     days = [d for d in quiet if d.rows]
     if len(days) < 2 or not any(sum(d.counts) for d in days):
@@ -84,7 +86,9 @@ def learn(bins: Bins, quiet: Sequence[Day], season: int) -> Usual | None:
     typical = float(np.median([d.rows for d in days]))
     places = np.array([d.place for d in days])
     found = figures(bins, reference, typical, days)
-    variations = {(f.what, f.name): variation_of(f.values, places, float(np.mean(f.noise)), season) for f in found}
+    variations = {
+        (f.what, f.name): variation_of(f.values, places, float(np.mean(f.noise)), season, year) for f in found
+    }
     return Usual(bins, reference, typical, len(days), variations)
 
 

@@ -7,6 +7,7 @@ so.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -89,19 +90,20 @@ def day_of_sketch(place: int, found: Sketch) -> Day:
     return Day(place, tuple(found.counts.tolist()), found.nulls)
 
 
-def compare(watched: Sequence[Watched], season: int, limits: Monitor) -> list[Drift]:
+def compare(watched: Sequence[Watched], season: int, limits: Monitor, year: float = math.inf) -> list[Drift]:
     """The drift of each column.
 
     Args:
         watched: the columns.
         season: judged days after which the same may be expected again; 1 for none.
         limits: the settings.
+        year: judged days of a year; infinite for no course over the year.
     """
     judged: dict[int, Odd] = {}
     for place, column in enumerate(watched):
         if column.event or not _enough(column, limits) or len(column.quiet) < limits.quiet_days:
             continue
-        usual = learn(column.bins, column.quiet, season)
+        usual = learn(column.bins, column.quiet, season, year)
         if usual is not None and column.newest:
             judged[place] = oddest(usual, column.newest, limits.least)
     believed = dict(
