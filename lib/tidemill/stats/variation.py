@@ -109,7 +109,7 @@ def _course(values: Floats, places: Ints, year: float) -> Floats:
     if len(values) < _WHOLE_YEAR or places[-1] - places[0] + 1 < 0.95 * year:
         return np.empty(0)
     waves = np.column_stack([np.ones(len(values)), _waves(places, year, 4)])
-    weights = np.linalg.lstsq(waves, values, rcond=None)[0]
+    weights = np.asarray(np.linalg.lstsq(waves, values, rcond=None)[0], np.float64)
     left = float(np.sum((values - waves @ weights) ** 2)) / (len(values) - len(weights))
     course: Floats = weights[1:]
     return course if left < 0.9 * float(np.var(values, ddof=1)) else np.empty(0)
