@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> Result:
     """Audits the rows that would be trained on at T, once; the same rows are not audited again."""
-    findings, made = audit(context)
+    found = audit(context)
+    findings = found.findings
     if not findings:
         return Result(SKIPPED, notes=("no label has matured yet: there is nothing to audit",))
     refuse_leaks(context, findings)
     warned = [f for f in findings if f.verdict == WARN]
     notes = tuple(f"{f.feature}: {f.reason}" for f in warned)
     counts = {"checks": len(findings), "warnings": len(warned)}
-    return Result(OK if made else SKIPPED, counts, notes=notes, facts={"audit": summarise(findings)})
+    return Result(OK if found.made else SKIPPED, counts, notes=notes, facts={"audit": summarise(findings)})
 
 
 if __name__ == "__main__":

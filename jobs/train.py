@@ -52,7 +52,8 @@ def run(context: Context) -> Result:
         return Result(SKIPPED, model=challenger(version), facts={"training_set_id": identity})
     if (reason := why_not_to_train(context)) is not None:
         return Result(SKIPPED, notes=(reason,))
-    refuse_leaks(context, audit(context)[0])
+    audited = audit(context)
+    refuse_leaks(context, audited.findings)
     spark, table = context.spark, training_sets_table(use_case)
     context.progress.say("training set")
     # What it is made from is pinned before it is read: no compaction may take these files away later.
@@ -75,6 +76,7 @@ def run(context: Context) -> Result:
             spark, lake, gate_scores_table(use_case), {"training_set_id": identity}, use_case.task, THRESHOLD
         )
         card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.model_dump())
+        card["audit"] = audited.batch_id
         held = column_statistics(rows, table.columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("exporting the best")

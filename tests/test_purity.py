@@ -24,6 +24,7 @@ PURE = [
 PURE += [f"tidemill.stats.{p.stem}" for p in (LIB / "stats").glob("*.py") if p.stem != "__init__"]
 PURE += [f"tidemill.pages.{p.stem}" for p in (LIB / "pages").glob("*.py") if p.stem != "__init__"]
 PURE += ["tidemill.models.use_case", "tidemill.models.specs", "tidemill.features.specs", "tidemill.data.sources"]
+PURE += [f"tidemill.models.{name}" for name in ("gate", "guardrails", "paired", "comparison")]
 PURE += ["tidemill.models.onnx_export", "tidemill.models.onnx_scoring", "tidemill.models.onnx_adversary"]
 
 

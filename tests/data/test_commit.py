@@ -252,7 +252,7 @@ def test_rows_that_workers_write_are_one_batch(lake: Lake, spark: SparkSession) 
 
     parted = changed(THINGS, columns=(*THINGS.columns, ("batch_id", "string")), partitions=("batch_id",))
     made = WorkerRows(spark, [((0, 10), 1), ((10, 20), 1), ((21, 22), 1)], make, {"batch_id": ONE.batch_id}, even)
-    with armed("worker_rows.written"), pytest.raises(Crashed):
+    with armed("commit.files_written"), pytest.raises(Crashed):
         commit(lake, parted, ONE, made)
     assert ledgered(lake, parted, ONE) is None  # files that no commit names are nothing
     entry = commit(lake, parted, ONE, made, counts={"asked": 3}).entry

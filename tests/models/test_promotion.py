@@ -1,47 +1,14 @@
-"""Promotion: strictly better than the baseline and the champion, with reasons; and who was champion when."""
+"""The ledger of promotions: who was champion when, and what a rollback goes back to."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tidemill.core.errors import TidemillError
-from tidemill.models.promotion import Evidence, champion_at, decide
+from tidemill.models.promotion import champion_at, crown, decided_about, lineage, outdated, same, were_champion
 from tidemill.models.specs import GradientBoosting, ModelSpec
-
-
-@pytest.mark.parametrize(
-    ("metric", "challenger", "baseline", "champion", "decision"),
-    [
-        ("roc_auc", 0.80, 0.70, None, "promote"),
-        ("roc_auc", 0.70, 0.70, None, "keep"),
-        ("roc_auc", 0.69, 0.70, None, "keep"),
-        ("roc_auc", 0.80, 0.70, 0.79, "promote"),
-        ("roc_auc", 0.80, 0.70, 0.80, "keep"),
-        ("roc_auc", 0.80, 0.70, 0.81, "keep"),
-        ("roc_auc", 0.80, 0.85, 0.79, "keep"),
-        ("rmse", 1.0, 2.0, None, "promote"),
-        ("rmse", 2.0, 2.0, None, "keep"),
-        ("rmse", 1.0, 2.0, 1.5, "promote"),
-        ("rmse", 1.5, 2.0, 1.0, "keep"),
-        ("roc_auc", float("nan"), 0.5, None, "keep"),
-        ("rmse", float("nan"), 0.5, None, "keep"),
-    ],
-)
-def test_who_is_promoted(
-    metric: str, challenger: float, baseline: float, champion: float | None, decision: str
-) -> None:
-    assert decide(Evidence(metric, challenger, baseline, champion)).decision == decision
-
-
-def test_a_decision_says_why() -> None:
-    assert decide(Evidence("roc_auc", 0.8, 0.7, None)).reasons == (
-        "roc_auc 0.8000 beats the one-feature baseline's 0.7000",
-        "there is no champion yet",
-    )
-    assert decide(Evidence("rmse", 1.5, 2.0, 1.0)).reasons == (
-        "rmse 1.5000 beats the one-feature baseline's 2.0000",
-        "rmse 1.5000 does not beat the champion's 1.0000 on the same rows",
-    )
 
 
 def day(number: int) -> datetime:
@@ -72,6 +39,75 @@ def test_the_champion_is_that_of_the_newest_promotion_up_to_a_moment() -> None:
         "3",
     ]
     assert champion_at([], "churn", day(1)) is None
+
+
+def test_a_rollback_holds_from_the_time_on_at_which_the_champion_had_become_one() -> None:
+    ledger = [
+        row("1", 5, 6),
+        row("2", 10, 11),
+        row("3", 20, 21, decision="wait"),
+        row("3", 20, 22, decision="approve"),
+        row("2", 20, 23, decision="rollback"),
+    ]
+    assert [champion_at(ledger, "churn", day(n)) for n in (4, 5, 10, 19, 20, 31)] == [None, "1", "2", "2", "2", "2"]
+    assert lineage(ledger, "churn") == ["1", "2"]
+    assert were_champion(ledger, "churn") == {"1", "2", "3"}
+    again = [*ledger, row("1", 20, 24, decision="rollback")]
+    assert (champion_at(again, "churn", day(20)), lineage(again, "churn")) == ("1", ["1"])
+    forth = [*again, row("3", 20, 25, decision="rollback")]
+    assert (champion_at(forth, "churn", day(20)), lineage(forth, "churn")) == ("3", ["1", "3"])
+    newer = [*forth, row("4", 25, 26)]
+    assert [champion_at(newer, "churn", day(n)) for n in (20, 24, 25)] == ["3", "3", "4"]
+
+
+@given(st.lists(st.integers(0, 5), max_size=12))
+def test_every_rollback_goes_where_the_version_had_come_from(choices: list[int]) -> None:
+    # The naive twin: each version remembers whom it followed. 0 rolls back by one, other numbers to a former champion.
+    ledger: list[dict[str, Any]] = []
+    followed: dict[str, str | None] = {}
+    champion: str | None = None
+    for minute, choice in enumerate(choices, start=1):
+        former = followed[champion] if champion is not None else None
+        known = sorted(set(followed) - {champion})
+        if choice == 0 and former is not None:
+            target, decision = former, "rollback"
+        elif 0 < choice <= len(known):
+            target, decision = known[choice - 1], "rollback"
+        else:
+            target, decision = str(len(followed) + 1), "promote"
+        if decision == "promote" or target not in before(champion, followed):
+            followed[target] = champion
+        champion = target
+        ledger.append(row(target, 5, 6, decision=decision, decided_at=day(1) + timedelta(minutes=minute)))
+        assert champion_at(ledger, "churn", day(5)) == champion
+        assert lineage(ledger, "churn")[::-1] == [champion, *before(champion, followed)]
+
+
+def before(version: str | None, followed: dict[str, str | None]) -> list[str]:
+    """Whom a version followed, and whom that one."""
+    found: list[str] = []
+    while version is not None and (version := followed[version]) is not None:
+        found.append(version)
+    return found
+
+
+def test_what_waits_is_outdated_once_there_is_another_champion() -> None:
+    ledger = [row("1", 5, 6), row("2", 10, 11, decision="wait", champion_version="1")]
+    waiting = decided_about(ledger, "churn", "2")
+    assert waiting is not None
+    assert not outdated(waiting, crown(ledger, "churn"))
+    ledger.append(row("3", 10, 12))
+    assert outdated(waiting, crown(ledger, "churn"))
+    assert not outdated(row("2", 10, 11, decision="keep", champion_version="1"), crown(ledger, "churn"))
+    assert decided_about(ledger, "churn", "9") is None
+    assert decided_about([*ledger, row("2", 10, 13, decision="rollback")], "churn", "2") == waiting
+
+
+def test_two_reads_of_a_decision_are_the_same() -> None:
+    assert same(None, None)
+    assert same(row("1", 5, 6), row("1", 5, 6))
+    assert not same(row("1", 5, 6), None)
+    assert not same(row("1", 5, 6), row("1", 5, 7))
 
 
 def test_candidates_are_every_combination() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from tidemill.core.parallel import side_by_side
 from tidemill.data import ledger
 from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.contract import MOMENTS
-from tidemill.data.read import layout_of, read, read_arrow
+from tidemill.data.read import layout_of, read, read_arrow, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.data.slices import built, missing, wanted
 from tidemill.features.asof_choice import join_gold
@@ -38,17 +38,33 @@ if TYPE_CHECKING:
 
     from tidemill.cli.context import Context
     from tidemill.data.sources import Source
+    from tidemill.data.tables import Lake
     from tidemill.features.specs import FeatureView
 
 _RULES = 1  # another number audits again what was audited by older rules
 
 
-def audit(context: Context) -> tuple[list[Finding], bool]:
-    """The findings about the training rows at T, and whether this run made them; none where nothing has matured."""
+@dataclass(frozen=True)
+class Audited:
+    """An audit.
+
+    Args:
+        findings: of it.
+        made: whether this run made it.
+        batch_id: of its rows in `ops.audits`; empty where nothing was audited.
+    """
+
+    findings: list[Finding]
+    made: bool
+    batch_id: str
+
+
+def audit(context: Context) -> Audited:
+    """The audit of the training rows at T; without findings where nothing has matured."""
     use_case, lake = context.use_case, context.lake
     times = training_times(context)
     if not times:
-        return [], False
+        return Audited([], made=False, batch_id="")
     doubts = {s.name: _doubts(context, s) for s in use_case.sources}
     batch = derived_batch(
         AUDITS,
@@ -62,13 +78,20 @@ def audit(context: Context) -> tuple[list[Finding], bool]:
         },
     )
     if ledgered(lake, AUDITS, batch) is not None:
-        rows = read_arrow(lake, AUDITS, where=pc.field("batch_id") == batch.batch_id)
-        return [Finding(**row) for row in rows.drop_columns(["use_case", "batch_id"]).to_pylist()], False
+        return Audited(findings_of(lake, batch.batch_id), made=False, batch_id=batch.batch_id)
     found = accept(_findings(context, times, doubts), context.config.audit.accepted)
     failpoint("audit.judged")
     rows = [{"use_case": use_case.name, "batch_id": batch.batch_id, **asdict(f)} for f in found]
     commit(lake, AUDITS, batch, pa.Table.from_pylist(rows, schema=delta_schema(AUDITS.columns)))
-    return found, True
+    return Audited(found, made=True, batch_id=batch.batch_id)
+
+
+def findings_of(lake: Lake, batch_id: str) -> list[Finding]:
+    """The findings of an earlier audit; none where there was no such audit."""
+    if version_of(lake, AUDITS) is None:
+        return []
+    rows = read_arrow(lake, AUDITS, where=pc.field("batch_id") == batch_id)
+    return [Finding(**row) for row in rows.drop_columns(["use_case", "batch_id"]).to_pylist()]
 
 
 def refuse_leaks(context: Context, findings: Sequence[Finding]) -> None:

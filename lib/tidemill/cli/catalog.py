@@ -1,4 +1,4 @@
-"""The command that shows the catalogue: as a table, as JSON, or as one page. No Spark."""
+"""The command that shows the catalogue: as an outline, as JSON, or as one page. No Spark."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from tidemill.models.use_case import load_use_case, use_case_names
 from tidemill.pages.catalog import Item, render_catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidemill.pages.catalog import Entry
 
 PAGE = "catalog.html"
-_COLUMNS = ("use_case", "kind", "of", "name", "type", "unit", "null_share", "meaning", "origin", "models")
-_JSON_ONLY = ("facts", "rows", "low", "high", "labels", "counts")
+_COLUMNS = tuple(
+    "use_case kind of name type unit null_share meaning origin models facts rows low high labels counts".split()
+)
 Html = Annotated[Path | None, typer.Option("--html", help="Write the page to this file.")]
 Page = Annotated[bool, typer.Option("--page", help=f"Write the page to {PAGE} in the root.")]
 Name = Annotated[str | None, typer.Argument(help="One use case; by default all of the repository.")]
@@ -46,10 +49,37 @@ def catalog(
         write_text(path.resolve(), render_catalog(entries, generated=generated))
         if not as_json:
             print(path.resolve())
-    if as_json or (html is None and not page):
-        columns = (*_COLUMNS, *_JSON_ONLY) if as_json else _COLUMNS
+    if as_json:
         rows = [row for entry in entries for row in _rows(entry)]
-        show_rows([{c: _shown(row[c], as_json=as_json) for c in columns} for row in rows], columns, as_json=as_json)
+        show_rows([{c: _plain(row[c]) for c in _COLUMNS} for row in rows], _COLUMNS, as_json=True)
+    elif html is None and not page:
+        print("\n\n".join("\n".join(_lines(entry)) for entry in entries))
+
+
+def _lines(entry: Entry) -> Iterator[str]:
+    """A use case as an outline: what each thing is called, what it is, and in brackets what else is known of it."""
+    yield f"{entry.name}: {entry.meaning}"
+    for group in (*entry.sources, *entry.views):
+        kind = "source" if group in entry.sources else "view"
+        facts = "; ".join(f"{name} {value}" for name, value in group.facts)
+        yield f"\n  {kind} {group.name}: {group.meaning}"
+        yield f"  {facts}"
+        names, types = (max(len(getattr(i, field)) for i in group.items) for field in ("name", "type"))
+        for item in group.items:
+            yield f"    {item.name:{names}}  {item.type:{types}}  {_said(item)}"
+    yield f"\n  label {entry.label.name}: {_said(entry.label)}"
+    for model in entry.models:
+        value = f"{model.metric} {model.value:.4f}, as of {model.as_of}"
+        yield f"  model {model.version} ({model.alias or 'no alias'}): {model.family}, {value}"
+
+
+def _said(item: Item) -> str:
+    nulls = "" if item.null_share is None else f"{item.null_share:.1%} null"
+    span = f"{item.low} to {item.high}" if item.low or item.high else ""
+    origin = f"from {', '.join(item.origin)}" if item.origin else ""
+    models = f"in version {', '.join(item.models)}" if item.models else ""
+    more = "; ".join(part for part in (item.unit, nulls, span, origin, models) if part)
+    return f"{item.meaning} [{more}]" if more else item.meaning
 
 
 def _rows(entry: Entry) -> list[dict[str, Any]]:
@@ -70,9 +100,5 @@ def _row(entry: Entry, kind: str, of: str, item: Item, facts: tuple[tuple[str, s
     return {"use_case": entry.name, "kind": kind, "of": of, "facts": dict(facts), **asdict(item)}
 
 
-def _shown(value: Any, *, as_json: bool) -> Any:
-    if as_json:
-        return list(value) if isinstance(value, tuple) else value
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    return f"{value:.1%}" if isinstance(value, float) else value
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

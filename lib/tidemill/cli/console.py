@@ -11,14 +11,11 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, quarantine
+from tidemill.cli import catalog, contracts, promotions, quarantine
 from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
 from tidemill.core.time import from_micros
-from tidemill.data.read import read_arrow, version_of
-from tidemill.data.tables import Lake
-from tidemill.models.tables import PROMOTIONS
 from tidemill.models.use_case import load_use_case
 from tidemill.orchestration.dag import ORDER, OUTSIDE
 
@@ -26,6 +23,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contracts.app, name="contract")
 app.command()(catalog.catalog)
+for command in promotions.COMMANDS:
+    app.command()(command)
 
 
 def main() -> NoReturn:
@@ -86,17 +85,6 @@ def runs(root: Root = ROOT, as_json: Json = False) -> None:
     columns = ("run_id", "use_case", "as_of", "status", "seconds", "report")
     rows = [{c: s.get(c) for c in columns} for s in summaries(root)]
     show_rows(rows, columns, as_json=as_json)
-
-
-@app.command()
-def promotions(use_case: str, root: Root = ROOT, as_json: Json = False) -> None:
-    """Lists the decisions about a use case's challengers, newest first, with their reasons."""
-    known_root(root)
-    lake = Lake(root.resolve(), "console")
-    rows = read_arrow(lake, PROMOTIONS).to_pylist() if version_of(lake, PROMOTIONS) is not None else []
-    rows = sorted((r for r in rows if r["use_case"] == use_case), key=lambda r: r["decided_at"], reverse=True)
-    columns = ("as_of", "decision", "challenger_version", "champion_version", "reasons")
-    show_rows([{c: r[c] for c in columns} for r in rows], columns, as_json=as_json)
 
 
 @app.command()

@@ -6,13 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidemill.cli.promoting import read_promotions
 from tidemill.core.time import parse_time
-from tidemill.data.read import read_arrow, version_of
 from tidemill.models.promotion import champion_at
 from tidemill.models.registry import CHALLENGER, Registry, Version
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 from tidemill.models.scoring import read_graph
-from tidemill.models.tables import PROMOTIONS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 
 def promotions(context: Context) -> list[dict[str, Any]]:
     """The ledger of promotions, in no order."""
-    if version_of(context.lake, PROMOTIONS) is None:
-        return []
-    return read_arrow(context.lake, PROMOTIONS).to_pylist()
+    return read_promotions(context.lake)
 
 
 def champion(context: Context, registry: Registry, at: datetime) -> Version | None:

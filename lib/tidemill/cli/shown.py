@@ -42,7 +42,10 @@ def show_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: 
     for row in rows:
         # As text: what was rejected may hold anything, and is not to be taken for markup.
         table.add_row(*(Text("" if row[c] is None else str(plain(row[c]))) for c in columns))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a file or a pipe has no width to fit into: one row is one line
+        console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)
 
 
 def plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from tidemill.core.config_monitor import Alerts, Monitor, Retraining
 from tidemill.core.config_section import Positive, Section, Share
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.gate_config import Promote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,6 +99,7 @@ class Config(Section):
     stream: Stream
     audit: Audit
     train: Train
+    promote: Promote
     materialize: Materialize
     monitor: Monitor
     alerts: Alerts

@@ -128,6 +128,17 @@ def commit(
         return Committed(found[0], written=True)
 
 
+def settle(lake: Lake, table: Table) -> None:
+    """Ledgers what an interrupted writer has committed, for a reader whose next step depends on it.
+
+    Raises:
+        TidemillError: E_LEASE (try again), E_FOREIGN_WRITE (data).
+    """
+    if DeltaTable.is_deltatable(str(lake.path(table))):
+        with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
+            recover(lake, table)
+
+
 def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
     """Ledgers the commits that the table's log holds beyond its last ledgered version; returns them.
 

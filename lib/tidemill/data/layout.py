@@ -29,9 +29,8 @@ def with_layout(frame: DataFrame, table: Table, buckets: int, period: str) -> Da
         return frame
     month = F.date_format(table.time, "yyyy-MM") if period != ALL else F.lit(ALL)
     bucket = F.pmod(F.xxhash64(F.col(table.entity).cast("string")), F.lit(buckets)).cast("int")
-    return (
-        frame.withColumn("period", month)
-        .withColumn("bucket", bucket)
-        .repartition(buckets, "period", "bucket")
-        .sortWithinPartitions("period", "bucket", *table.sort)
-    )
+    placed = frame.withColumn("period", month).withColumn("bucket", bucket)
+    if period == ALL:
+        # A task writes one folder. Sorted by the folder first, all rows would be equal in what a sort looks at first.
+        return placed.repartitionById(buckets, "bucket").sortWithinPartitions(*table.sort)
+    return placed.repartition(buckets, "period", "bucket").sortWithinPartitions("period", "bucket", *table.sort)

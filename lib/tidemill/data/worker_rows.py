@@ -100,7 +100,7 @@ def write_files(folder: Path, table: Table, rows: WorkerRows) -> WrittenFiles:
     target = _Target(folder, place, schema, table.told_apart_by)
     written = map_tasks(rows.session, rows.items, partial(_write_task, target, rows.make, rows.keep), _WRITTEN)
     found = list(answers(written))
-    failpoint("worker_rows.written", table.label)
+    failpoint("commit.files_written", table.label)
     now = int(time.time() * 1000)  # a file's time, by which no reader goes
     files = [AddAction(f["path"], f["size"], rows.partition, now, True, f["stats"]) for f in found if f["rows"]]
     return WrittenFiles(tuple(files), sum(f["rows"] for f in found), sum(f["made"] for f in found))

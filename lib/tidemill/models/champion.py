@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
 from tidemill.models.search import Candidate, fit_recipe, usable_features
 from tidemill.models.training_set import GATE, TRAIN
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
 
-def gate_value(
+def champion_scores(
     rows: DataFrame, use_case: UseCase, card: dict[str, Any], model: PipelineModel | None, settings: Train
-) -> float:
-    """The champion's primary metric on the gate rows of a challenger's training set.
+) -> DataFrame:
+    """The gate rows of a challenger's training set, with the champion's `score`.
 
     Args:
         rows: that training set.
@@ -36,8 +35,4 @@ def gate_value(
         train = rows.where(F.col("part") == TRAIN)
         recipe = Candidate("champion", card["family"], card["parameters"])
         model = fit_recipe(train, use_case, usable_features(train, use_case.features), recipe, settings)
-    scored = with_score(model, rows.where(F.col("part") == GATE), use_case.task)
-    found = build_metrics(scored, use_case.task, []).first()
-    if found is None or found[use_case.metric] is None:
-        raise ValueError("the gate has no row that can be judged")
-    return float(found[use_case.metric])
+    return with_score(model, rows.where(F.col("part") == GATE), use_case.task)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, checker, helper, load_model_from_string, numpy_helper
 
 from tidemill.core.errors import Exit, TidemillError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from onnx import NodeProto
+    from onnx import AttributeProto, NodeProto
 
 NUMBER, TEXT = "double", "string"
 OUTPUT = "score"
@@ -142,6 +143,21 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, producer_name="tidemill", ir_version=IR)
         checker.check_model(model)
         return bytes(model.SerializeToString())
+
+
+def numbers_of(graph: bytes) -> int:
+    """How many numbers a serialised graph holds, in constants and in the arrays of its nodes: the size of a model.
+
+    It counts coefficients and splits alike, whatever the family, and what preprocessing has learned as well.
+    """
+    read = load_model_from_string(graph).graph
+    arrays = [tensor for node in read.node for attribute in node.attribute for tensor in _arrays(attribute)]
+    return sum(arrays) + sum(math.prod(constant.dims) for constant in read.initializer)
+
+
+def _arrays(attribute: AttributeProto) -> list[int]:
+    tensors = [attribute.t] if attribute.HasField("t") else []
+    return [len(attribute.floats), len(attribute.ints), *(math.prod(tensor.dims) for tensor in tensors)]
 
 
 def refused(what: str, where: Path | str, next_step: str) -> TidemillError:

@@ -193,14 +193,23 @@ class Registry:
         with quiet():
             self._client.set_registered_model_alias(name, alias, number)
 
+    def drop_alias(self, name: str, alias: str) -> None:
+        """Takes an alias away, where there is one."""
+        if self.alias(name, alias) is not None:
+            with quiet():
+                self._client.delete_registered_model_alias(name, alias)
+
     def document(self, version: Version, name: str) -> Any:
         """A JSON document that was logged with a version."""
         with quiet():
             return mlflow.artifacts.load_dict(f"runs:/{version.run_id}/{name}")
 
     def fetch(self, version: Version, part: str, folder: Path) -> Path:
-        """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there."""
-        uri = f"models:/{version.name}/{version.version}/{part}"
+        """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there.
+
+        An empty part is all of it.
+        """
+        uri = f"models:/{version.name}/{version.version}/{part}".rstrip("/")
         with quiet():
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
 

@@ -13,6 +13,10 @@ SCORE, PREDICTION = "score", "prediction"
 PROMOTIONS = Table(
     OPS,
     "promotions",
+    # Grain: decision. `decision` is promote, keep, wait, approve or rollback; `challenger_version` the version that it
+    # is about, which is champion after promote, approve and rollback; `champion_version` the champion before;
+    # `previous_version` the one to which a rollback would go. `gain` is over the champion, above 0 where better, with
+    # the ends of its paired interval; `evidence` every check as JSON; `decided_by` and `because` are people's.
     (
         ("use_case", "string"),
         ("as_of", "timestamp"),
@@ -28,7 +32,15 @@ PROMOTIONS = Table(
         ("represented", "boolean"),
         ("reasons", "array<string>"),
         ("decided_at", "timestamp"),
+        ("gain", "double"),
+        ("gain_low", "double"),
+        ("gain_high", "double"),
+        ("method", "string"),
+        ("decided_by", "string"),
+        ("because", "string"),
+        ("evidence", "string"),
     ),
+    evolves=True,  # decisions of older releases stay as they are
 )
 AUDITS = Table(
     OPS,

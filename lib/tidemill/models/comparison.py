@@ -1,0 +1,154 @@
+"""Rows judged side by side: challenger, champion and baseline, as a whole and by slices. No Spark."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from tidemill.models.paired import BRIER, Gain, Resampling, Scored, gain
+from tidemill.stats.consistency import error_by_chance
+from tidemill.stats.counted import count
+from tidemill.stats.probabilities import probabilities, probability_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ENTITY, LABEL = "entity__", "label__"  # so named that no slice, which is a feature, can have the name
+CHALLENGER, CHAMPION, BASELINE = "challenger__", "champion__", "baseline__"
+COLUMNS = (ENTITY, LABEL, CHALLENGER, CHAMPION, BASELINE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is compared, and how.
+
+    Args:
+        metric: the primary one.
+        task: scores of a `binary` task are probabilities.
+        slices: columns whose values make slices.
+        floor: rows of a slice, below which it is not looked at.
+        how: intervals are made.
+    """
+
+    metric: str
+    task: str
+    slices: tuple[str, ...]
+    floor: int
+    how: Resampling
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The challenger's expected calibration error, and the one that chance alone would make."""
+
+    error: float
+    by_chance: float
+
+
+@dataclass(frozen=True)
+class SliceGain:
+    """The rows of one value (as text, None for null) of a column, and the challenger's gain there."""
+
+    column: str
+    value: str | None
+    gain: Gain
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the gate rows say.
+
+    Args:
+        baseline: the challenger's gain over the one-feature baseline.
+        champion: its gain over the champion, or None where there is none.
+        brier: the same by the Brier score, of binary tasks.
+        calibration: of binary tasks.
+        slices: gains over the champion, or over the baseline where there is no champion, of every slice that has enough
+            rows. Their intervals together, not each, have the confidence (Bonferroni): one of many is bad by chance.
+    """
+
+    baseline: Gain
+    champion: Gain | None
+    brier: Gain | None
+    calibration: Calibration | None
+    slices: tuple[SliceGain, ...]
+
+
+def compare(rows: pa.Table, asked: Asked) -> Comparison:
+    """Compares the scores of the same rows.
+
+    Args:
+        rows: entity, label, the three scores (the champion's all null where there is none), and the slices.
+        asked: what and how.
+
+    Raises:
+        ValueError: where a row lacks a score or a label, or the metric cannot be had.
+    """
+    has_champion = rows.column(CHAMPION).null_count < rows.num_rows
+    label, one, other, baseline = (_numbers(rows, name) for name in (LABEL, CHALLENGER, CHAMPION, BASELINE))
+    if any(np.isnan(values).any() for values in (label, one, baseline, *([other] if has_champion else []))):
+        raise ValueError("a gate row lacks its label or a score")
+    entity = np.unique(rows.column(ENTITY).to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
+    against_baseline = Scored(label, one, baseline, entity)
+    against = Scored(label, one, other, entity) if has_champion else against_baseline
+    over_baseline = gain(asked.metric, against_baseline, asked.how)
+    if over_baseline is None:
+        raise ValueError(f"the gate rows do not allow {asked.metric}")
+    binary = asked.task == "binary"
+    return Comparison(
+        over_baseline,
+        gain(asked.metric, against, asked.how) if has_champion else None,
+        gain(BRIER, against, asked.how) if binary and has_champion else None,
+        _calibration(label, one, asked.how) if binary else None,
+        _slices(rows, against, asked),
+    )
+
+
+def from_text(text: str) -> Comparison:
+    """A comparison from its JSON."""
+    read = json.loads(text)
+    return Comparison(
+        Gain(**read["baseline"]),
+        _gain(read["champion"]),
+        _gain(read["brier"]),
+        None if read["calibration"] is None else Calibration(**read["calibration"]),
+        tuple(SliceGain(s["column"], s["value"], Gain(**s["gain"])) for s in read["slices"]),
+    )
+
+
+def _gain(read: dict[str, Any] | None) -> Gain | None:
+    return None if read is None else Gain(**read)
+
+
+def _numbers(rows: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _calibration(label: Any, score: Any, how: Resampling) -> Calibration | None:
+    counted = count(label, score)
+    found = probabilities(probability_sums(counted), counted.totals)
+    if found is None:
+        return None
+    by_chance = error_by_chance(score, how.draws, how.seed, how.confidence)
+    return Calibration(found.expected_calibration_error, by_chance)
+
+
+def _slices(rows: pa.Table, against: Scored, asked: Asked) -> tuple[SliceGain, ...]:
+    masks = [(column, value, kept) for column in asked.slices for value, kept in _values(rows, column)]
+    enough = [(column, value, kept) for column, value, kept in masks if kept.sum() >= asked.floor]
+    confidence = 1 - (1 - asked.how.confidence) / max(1, len(enough))
+    how = Resampling(confidence, asked.how.draws, asked.how.seed)
+    found = [(column, value, gain(asked.metric, against.where(kept), how)) for column, value, kept in enough]
+    return tuple(SliceGain(column, value, item) for column, value, item in found if item is not None)
+
+
+def _values(rows: pa.Table, column: str) -> Sequence[tuple[str | None, Any]]:
+    values = rows.column(column).cast(pa.string()).to_numpy(zero_copy_only=False)
+    texts = {value for value in values if value is not None}
+    found: list[tuple[str | None, Any]] = [(text, values == text) for text in sorted(texts)]
+    missing = np.array([value is None for value in values], dtype=bool)
+    return [*found, (None, missing)] if missing.any() else found

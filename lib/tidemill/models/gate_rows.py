@@ -1,0 +1,83 @@
+"""The rows that a challenger and a champion are compared on: every score of a gate row beside its label."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from tidemill.features.pairs import AS_OF
+from tidemill.models.baseline import with_baseline_score
+from tidemill.models.comparison import (
+    BASELINE,
+    CHALLENGER,
+    CHAMPION,
+    COLUMNS,
+    ENTITY,
+    LABEL,
+    Asked,
+    Comparison,
+    compare,
+    from_text,
+)
+from tidemill.models.tables import SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pyspark.sql import DataFrame
+
+    from tidemill.models.baseline import Baseline
+    from tidemill.models.use_case import UseCase
+
+_PARTS = 1_000_000
+
+
+def build_gate_rows(
+    gate: DataFrame, kept: DataFrame, champion: DataFrame | None, baseline: Baseline, use_case: UseCase, share: float
+) -> DataFrame:
+    """Joins the scores of the same rows.
+
+    Grain: entity and as-of time of the gate. What `comparison` reads, with the declared slices as texts.
+
+    Args:
+        gate: the gate rows of the challenger's training set: features and `label`.
+        kept: the scores that its gate fit gave them.
+        champion: the same rows with the champion's `score`, or None where there is no champion.
+        baseline: of the challenger's training.
+        use_case: entity and slices.
+        share: of the entities, chosen by a hash.
+    """
+    key = use_case.entity.key
+    place = [key, AS_OF]
+    slices = [F.col(name).cast("string").alias(name) for name in use_case.slices]
+    chosen = F.pmod(F.xxhash64(F.col(key).cast("string")), F.lit(_PARTS)) < F.lit(share * _PARTS)
+    rows = with_baseline_score(gate.where(chosen), baseline)
+    rows = rows.select(*place, F.col("label").alias(LABEL), F.col(SCORE).alias(BASELINE), *slices)
+    rows = rows.join(kept.select(*place, F.col(SCORE).alias(CHALLENGER)), place, "left")
+    if champion is None:
+        rows = rows.withColumn(CHAMPION, F.lit(None).cast("double"))
+    else:
+        rows = rows.join(champion.select(*place, F.col(SCORE).alias(CHAMPION)), place, "left")
+    return rows.withColumn(ENTITY, F.col(key).cast("string")).drop(AS_OF)
+
+
+def compare_frame(rows: DataFrame, asked: Asked) -> Comparison:
+    """Compares the rows of such a frame.
+
+    A paired interval needs the scores of a row beside each other, and all rows at once: one worker has them, and what
+    comes back are the figures.
+    """
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        found = compare(pa.Table.from_batches(list(batches)), asked)
+        yield pa.record_batch([pa.array([json.dumps(asdict(found))])], ["found"])
+
+    ordered = rows.select(*COLUMNS, *asked.slices).repartition(1).sortWithinPartitions(*COLUMNS)
+    found = ordered.mapInArrow(work, "found string").first()
+    if found is None:
+        raise ValueError("the worker that compares gave no answer")
+    return from_text(found["found"])
