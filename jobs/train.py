@@ -11,6 +11,7 @@ from tidemill.cli.auditing import audit, refuse_leaks
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.retraining import why_not_to_train
 from tidemill.cli.training import challenger, finish, gate_metrics, log_search
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
@@ -51,6 +52,8 @@ def run(context: Context) -> Result:
         for parent in registry.unfinished(version):  # something ended that training after it had registered
             finish(registry, parent, version, registry.document(version, CARD))
         return Result(SKIPPED, model=challenger(version), facts={"training_set_id": identity})
+    if (reason := why_not_to_train(context)) is not None:
+        return Result(SKIPPED, notes=(reason,))
     audited = audit(context)
     refuse_leaks(context, audited.findings)
     spark, table = context.spark, training_sets_table(use_case)

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154  # setup.sh sets cache, repo and log
-# Servers for the tests, sourced by test.sh after setup.sh: a Kafka broker's JARs below .cache, PostgreSQL and Redis from the
-# system's packages. Nothing is started here; tests/servers/ does that. One that cannot be had is no error: the tests that need it are
+# Servers for the tests, sourced by test.sh after setup.sh: a Kafka broker's JARs below .cache, PostgreSQL, Redis and promtool
+# from the system's packages. Nothing is started here; tests/servers/ does that. One that cannot be had is no error: the tests that need it are
 # skipped with the reason, which reaches them in a variable.
 
 readonly POSTGRES_DIRS=/usr/lib/postgresql
@@ -52,6 +52,30 @@ setup_postgres() {
   postgres_ready || no_postgres=${no_postgres:-the installed one was not found}
 }
 
+promtool_ready() { # sets promtool, the program that checks rules of Prometheus
+  promtool=$(command -v promtool) || promtool=$cache/prometheus/usr/bin/promtool
+  [[ -x $promtool ]] || promtool=""
+  [[ -n $promtool ]]
+}
+
+# Debian's package starts a server with the system: it is unpacked, not installed.
+setup_promtool() {
+  local sudo folder
+  may_install || { no_promtool=$not_installed && return; }
+  say "fetching promtool for the tests into $cache/prometheus"
+  run ${sudo[@]+"${sudo[@]}"} apt-get update || true # an old list may do
+  mkdir -p "$cache"
+  folder=$(mktemp -d "$cache/prometheus.XXXXXX")
+  # shellcheck disable=SC2016  # another shell expands it
+  if run sh -c 'cd "$1" && apt-get download prometheus && dpkg-deb -x prometheus_*.deb new' sh "$folder"; then
+    rm -rf "$cache/prometheus" && mv "$folder/new" "$cache/prometheus"
+  else
+    no_promtool="apt-get download prometheus failed, see $log"
+  fi
+  rm -rf "$folder"
+  promtool_ready || no_promtool=${no_promtool:-the fetched one was not found}
+}
+
 setup_redis() {
   install_packages Redis redis-tools || no_redis=$not_installed
   redis_ready || no_redis=${no_redis:-the installed one was not found}
@@ -60,20 +84,24 @@ setup_redis() {
 ensure_servers() {
   local sudo
   watch_signals
-  no_kafka="" no_postgres="" no_redis=""
+  no_kafka="" no_postgres="" no_redis="" no_promtool=""
   if ! postgres_ready && ! may_install; then no_postgres=$not_installed; fi
   if ! redis_ready && ! may_install; then no_redis=$not_installed; fi
-  if ! kafka_ready || [[ -z $postgres$no_postgres || -z $redis$no_redis ]]; then
+  if ! promtool_ready && ! may_install; then no_promtool=$not_installed; fi
+  if ! kafka_ready || [[ -z $postgres$no_postgres || -z $redis$no_redis || -z $promtool$no_promtool ]]; then
     lock
     kafka_ready || setup_kafka
     if ! postgres_ready && [[ -z $no_postgres ]]; then setup_postgres; fi
     if ! redis_ready && [[ -z $no_redis ]]; then setup_redis; fi
+    if ! promtool_ready && [[ -z $no_promtool ]]; then setup_promtool; fi
     unlock
   fi
-  unset TIDEMILL_KAFKA_JARS TIDEMILL_POSTGRES_BIN TIDEMILL_REDIS
+  unset TIDEMILL_KAFKA_JARS TIDEMILL_POSTGRES_BIN TIDEMILL_REDIS TIDEMILL_PROMTOOL
   if [[ -z $no_kafka ]]; then export TIDEMILL_KAFKA_JARS=$kafka; fi
   if [[ -n $postgres ]]; then export TIDEMILL_POSTGRES_BIN=$postgres; fi
   if [[ -n $redis ]]; then export TIDEMILL_REDIS=$redis; fi
+  if [[ -n $promtool ]]; then export TIDEMILL_PROMTOOL=$promtool; fi
   export TIDEMILL_NO_KAFKA=$no_kafka TIDEMILL_NO_POSTGRES=$no_postgres TIDEMILL_NO_REDIS=$no_redis
+  export TIDEMILL_NO_PROMTOOL=$no_promtool
   trap - ERR HUP INT TERM
 }

@@ -640,7 +640,7 @@ def given(tree: Tree, **changed: str) -> dict[str, str]:
     """What the tests are told about servers, with the tree's root cut off."""
     done = tree.run("test.sh", "servers", **changed)
     assert done.returncode == 0, done.stderr
-    wanted = re.compile(r"TIDEMILL_(NO_)?(KAFKA|POSTGRES|REDIS)(?!_DIRS)")
+    wanted = re.compile(r"TIDEMILL_(NO_)?(KAFKA|POSTGRES|REDIS|PROMTOOL)(?!_DIRS)")
     return {
         name: value.replace(f"{tree.root}/", "") for name, value in variables(done.stdout).items() if wanted.match(name)
     }
@@ -671,7 +671,7 @@ def test_without_kafka_the_tests_are_told_why_and_a_false_one_is_refused(tree: T
     assert three_lines(done.stderr)[0] == "E_INTEGRITY a JAR is not the locked one"
 
 
-def test_postgresql_and_redis_are_installed_from_debian_where_that_is_allowed(tree: Tree) -> None:
+def test_servers_come_from_debian_where_that_is_allowed(tree: Tree) -> None:
     nothing = "only Debian and Ubuntu packages can be installed from here"
     assert [given(tree)[name] for name in ("TIDEMILL_NO_POSTGRES", "TIDEMILL_NO_REDIS")] == [nothing, nothing]
     apt_get = """#!/bin/sh
@@ -679,11 +679,15 @@ def test_postgresql_and_redis_are_installed_from_debian_where_that_is_allowed(tr
         case $* in
           *postgresql) mkdir -p "$TREE/postgres/15/bin" && cp "$0" "$TREE/postgres/15/bin/initdb" ;;
           *redis-tools) cp "$0" "$TREE/bin/redis-check-rdb" ;;
+          *prometheus) touch prometheus_1.deb ;;
         esac
     """
     write(tree.root / "bin/apt-get", apt_get, 0o755)
     write(tree.root / "bin/sudo", '#!/bin/sh\nshift\ncase $1 in true) ;; *) exec "$@" ;; esac\n', 0o755)
+    unpack = '#!/bin/sh\nmkdir -p "$3/usr/bin" && cp "$0" "$3/usr/bin/promtool"\n'
+    write(tree.root / "bin/dpkg-deb", unpack, 0o755)
     forbidden = given(tree, TIDEMILL_NO_INSTALL="1")
+    assert forbidden["TIDEMILL_NO_PROMTOOL"] == "TIDEMILL_NO_INSTALL forbids installing it"
     assert forbidden["TIDEMILL_NO_POSTGRES"] == "TIDEMILL_NO_INSTALL forbids installing it"
     assert forbidden["TIDEMILL_NO_REDIS"] == "TIDEMILL_NO_INSTALL forbids installing it"
     tree.forget_calls()
@@ -691,9 +695,12 @@ def test_postgresql_and_redis_are_installed_from_debian_where_that_is_allowed(tr
     assert (told["TIDEMILL_NO_POSTGRES"], told["TIDEMILL_POSTGRES_BIN"]) == ("", "postgres/15/bin")
     # The tools, not the service: nothing is there that the system would start.
     assert (told["TIDEMILL_NO_REDIS"], told["TIDEMILL_REDIS"]) == ("", ".cache/redis/redis-server")
+    told_of = (told["TIDEMILL_NO_PROMTOOL"], told["TIDEMILL_PROMTOOL"])
+    assert told_of == ("", ".cache/prometheus/usr/bin/promtool")
     options = "install -y --no-install-recommends -o DPkg::Lock::Timeout=300"
     assert tree.calls[:2] == ["apt-get update", f"apt-get {options} postgresql"]
     assert tree.calls[2:4] == ["apt-get update", f"apt-get {options} redis-tools"]
+    assert tree.calls[4:6] == ["apt-get update", "apt-get download prometheus"]  # unpacked: its service never starts
     tree.forget_calls()
     assert given(tree) == told
     assert len(tree.calls) == 1

@@ -27,6 +27,8 @@ VOLATILE = {
     "bronze_batch_id",
     "training_set_id",
     "decided_at",
+    "made_at",
+    "profiled_at",
     "gold_batch",
     "label_version",
     "profile",

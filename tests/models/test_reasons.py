@@ -14,7 +14,8 @@ from pyspark.ml.classification import DecisionTreeClassifier, LogisticRegression
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from tidemill.features.declarations import Feature
 from tidemill.models.onnx_export import export
-from tidemill.models.pipelines import preprocessing, unfitted, with_score
+from tidemill.models.pipelines import unfitted, with_score
+from tidemill.models.preparation import preprocessing
 from tidemill.models.reasons import Explainer, load_explainer, pack_trees, read_parts, unpack_trees
 from tidemill.models.reasons_export import write_explainer
 from tidemill.models.reasons_rows import importance

@@ -17,6 +17,7 @@ from tidemill.pages.report import (
     Curve,
     Decision,
     DriftRow,
+    Expected,
     Fact,
     PerformancePoint,
     Promotion,
@@ -130,6 +131,19 @@ def test_sections_stand_in_reading_order() -> None:
 def test_verdict_has_a_word_a_reason_and_advice(verdict: Verdict, word: str, advice: str) -> None:
     page = render_report(dataclasses.replace(EMPTY, verdict=verdict))
     assert banner(page) == f"{word} All is well. What to do: {advice}"
+
+
+def test_alerts_and_what_is_expected_are_told() -> None:
+    lines = ("alert, drift, shop.visits: its level is 1.00 sd above the usual", f"warn, stale, silver.{HOSTILE}: late")
+    expected = Expected(0.81, 0.79, 0.83, "expected of the scores")
+    page = render_report(dataclasses.replace(FULL, alerts=lines, expected=expected))
+    assert "2 alerts" in page
+    assert lines[0] in page
+    assert HOSTILE not in page
+    assert "ROC AUC is put at 0.8100 (0.7900 to 0.8300): expected of the scores." in section(page, "performance")
+    refused = dataclasses.replace(FULL, expected=Expected(None, None, None, "refused: too few"))
+    assert "ROC AUC is not estimated; refused: too few." in section(render_report(refused), "performance")
+    assert "alerts</strong>" not in render_report(FULL)
 
 
 def test_advice_and_retraining_are_told_with_the_verdict() -> None:

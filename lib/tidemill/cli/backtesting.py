@@ -56,7 +56,7 @@ def what_to_replay(context: Context) -> Replay | None:
     from tidemill.models.backtest import cutoffs
 
     use_case = context.use_case
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     number = registry.alias(use_case.name, CHALLENGER)
     if number is None:
         raise TidemillError(

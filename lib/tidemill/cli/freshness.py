@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError
@@ -11,13 +12,19 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
 
 
-def check_freshness(context: Context) -> tuple[str, ...]:
-    """Sentences about the sources that lag behind T by more than their contract allows.
+@dataclass(frozen=True)
+class Late:
+    """A source that lags behind T by more than its contract allows: its name, a sentence, whether it has any row."""
 
-    Raises:
-        TidemillError: E_STALE (no input) where the contract of a late source says that scoring must stop.
-    """
-    notes = []
+    source: str
+    text: str
+    stops: bool
+    empty: bool
+
+
+def late_sources(context: Context) -> list[Late]:
+    """The sources that lag behind T by more than their contract allows."""
+    found = []
     for source in context.use_case.sources:
         contract = context.contract(source)
         mark = context.watermark([source], context.as_of)
@@ -25,13 +32,24 @@ def check_freshness(context: Context) -> tuple[str, ...]:
             continue
         until = "has no row" if mark is None else f"is complete only until {format_time(mark)}"
         text = f"the source {source.name!r} {until}, {contract.freshness.total_seconds() / 3600:g} h may be missing"
-        if contract.stale == "stop":
+        found.append(Late(source.name, text, contract.stale == "stop", mark is None))
+    return found
+
+
+def check_freshness(context: Context) -> tuple[str, ...]:
+    """Sentences about the late sources.
+
+    Raises:
+        TidemillError: E_STALE (no input) where the contract of one says that scoring must stop.
+    """
+    late = late_sources(context)
+    for source in late:
+        if source.stops:
             raise TidemillError(
                 "E_STALE",
-                text,
-                where=f"silver.{source.name} as of {format_time(context.as_of)}",
+                source.text,
+                where=f"silver.{source.source} as of {format_time(context.as_of)}",
                 next_step="deliver the missing rows, or choose an earlier as-of time",
                 exit_code=Exit.NO_INPUT,
             )
-        notes.append(text)
-    return tuple(notes)
+    return tuple(source.text for source in late)

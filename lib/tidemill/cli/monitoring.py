@@ -1,4 +1,4 @@
-"""The parts of the monitor job: reference profile, drift, hindsight, page."""
+"""The parts of the monitor job: performance, realised and expected, and the page."""
 
 from __future__ import annotations
 
@@ -8,94 +8,65 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from tidemill.cli.models import promotions
-from tidemill.cli.plan import gold_builder, training_times
+from tidemill.cli.plan import gold_builder, test_times
 from tidemill.cli.tables import table_versions
 from tidemill.core.runs import REPORT, run_folder, write_text
-from tidemill.core.time import Run, decode_times, format_time
+from tidemill.core.time import format_time, length_micros
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, end_to_end
-from tidemill.data.commit import commit, derived_batch, ledgered
-from tidemill.data.read import read, read_arrow
+from tidemill.data.commit import commit, derived_batch
+from tidemill.data.read import read
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import Baseline
-from tidemill.models.scoring import build_scoring_rows
-from tidemill.models.tables import gate_scores_table, training_sets_table
-from tidemill.monitoring import drift
+from tidemill.models.tables import gate_scores_table, predictions_table
+from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
 from tidemill.monitoring.performance import Realised, evaluate, score_bins
-from tidemill.monitoring.profile import Bins, Profile, build_profiles, choose_bins
-from tidemill.monitoring.retraining import Decision, Signals, decide
-from tidemill.monitoring.tables import DRIFT, PERFORMANCE, PROFILES
+from tidemill.monitoring.tables import EXPECTED, PERFORMANCE, REALISED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from tidemill.cli.context import Context
-    from tidemill.data.tables import Table
-    from tidemill.models.registry import Registry, Version
+    from tidemill.cli.judging import Scored
+    from tidemill.models.registry import Registry
+    from tidemill.monitoring import drift
+    from tidemill.monitoring.alerts import Alert
+    from tidemill.monitoring.retraining import Decision
+    from tidemill.stats.expected import Estimate
 
 
-def reference_profiles(context: Context, card: dict[str, Any]) -> list[Profile]:
-    """The profiles of a model's training rows; made once, then read."""
-    use_case, identity = context.use_case, card["training_set_id"]
-    batch = derived_batch(
-        PROFILES, {"use_case": use_case.name, "profile": identity, "bins": context.config.monitor.bins}
-    )
-    if ledgered(context.lake, PROFILES, batch) is None:
-        context.progress.say("profile of the training rows")
-        rows = read(context.spark, context.lake, training_sets_table(use_case)).where(
-            F.col("training_set_id") == identity
-        )
-        made = build_profiles(rows, choose_bins(rows, use_case.features, context.config.monitor.bins))
-        facts = {"use_case": use_case.name, "profile": identity, "as_of": context.as_of}
-        _commit_rows(context, PROFILES, batch, [{**facts, **_profile_row(p)} for p in made])
-    rows = read_arrow(context.lake, PROFILES, where=pa.compute.field("profile") == identity).to_pylist()
-    return [_read_profile(row) for row in rows]
+def hindsight_metrics(context: Context, realised: Realised | None) -> dict[str, Any]:
+    """The summary's metrics of the hindsight times; nothing where no label has matured."""
+    if realised is None:
+        return {}
+    last = test_times(context)[-1] + context.use_case.label.matures_after
+    found = {
+        f"test_{name}": realised.overall[name]
+        for name in ("rows", "positive_rate", "roc_auc", "rmse", "mae")
+        if name in realised.overall
+    }
+    return {**{k: v for k, v in found.items() if v is not None}, "test_matured_at": format_time(last)}
 
 
-def compare_population(context: Context, reference: Sequence[Profile]) -> list[drift.Drift]:
-    """The drift of each feature of the population at T against the training rows."""
-    context.progress.say("profile of the scored population")
-    rows = build_scoring_rows(gold_builder(context), context.use_case, [context.as_of]).frame
-    current = {p.bins.feature: p for p in build_profiles(rows, [p.bins for p in reference])}
-    return [drift.compare(p, current[p.bins.feature], context.config.monitor) for p in reference]
-
-
-def commit_drift(context: Context, batch: Any, version: Version, found: Sequence[drift.Drift]) -> None:
-    """Keeps the drift of each feature."""
-    facts = {"use_case": context.use_case.name, "as_of": context.as_of, "model_version": version.version}
-    rows = [
-        {
-            **facts,
-            "feature": d.reference.bins.feature,
-            "rows": d.current.rows,
-            "psi": d.psi,
-            "verdict": d.verdict,
-            "reason": d.reason,
-        }
-        for d in found
-    ]
-    _commit_rows(context, DRIFT, batch, rows)
-
-
-def realise(
-    context: Context, registry: Registry, version: Version, card: dict[str, Any], times: Sequence[datetime]
-) -> Realised:
-    """Scores the hindsight times with a version and judges the scores."""
+def realise(context: Context, registry: Registry, scored: Scored) -> Realised | None:
+    """Scores the hindsight times with the version and judges the scores; None where no label has matured."""
+    card, times = scored.card, scored.times
+    if not times:
+        return None
     context.progress.say(f"hindsight over {len(times)} as-of time(s)")
     baseline = Baseline(**{k: card["baseline"][k] for k in ("constant", "feature", "sign", "missing")})
-    return evaluate(gold_builder(context), context.use_case, registry.load(version), baseline, times)
+    return evaluate(gold_builder(context), context.use_case, registry.load(scored.version), baseline, times)
 
 
-def commit_performance(context: Context, batch: Any, version: Version, found: Realised) -> None:
+def commit_performance(context: Context, scored: Scored, found: Realised) -> None:
     """Keeps the performance at each as-of time."""
     use_case = context.use_case
     facts = {
         "use_case": use_case.name,
         "as_of": context.as_of,
-        "model_version": version.version,
+        "model_version": scored.version.version,
         "metric": use_case.metric,
     }
     rows = [
@@ -106,42 +77,54 @@ def commit_performance(context: Context, batch: Any, version: Version, found: Re
             "positive_rate": p["positive_rate"],
             "value": p["value"],
             "baseline": p["baseline"],
-            "matured_at": p["at"] + use_case.label.matures_after.total_seconds() * 1_000_000,
+            "matured_at": p["at"] + length_micros(use_case.label.matures_after),
+            "kind": REALISED,
+            "low": None if p["interval"] is None else p["interval"].low,
+            "high": None if p["interval"] is None else p["interval"].high,
         }
         for p in found.by_time
     ]
-    for row in rows:
-        row["matured_at"] = int(row["matured_at"])
-    _commit_rows(context, PERFORMANCE, batch, rows)
+    made = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
+    commit(context.lake, PERFORMANCE, scored.performance_batch, made)
 
 
-def retraining(context: Context, card: dict[str, Any], verdict: drift.Verdict, found: Realised | None) -> Decision:
-    """Whether to retrain, by what is known."""
-    seen = {t for run in card["times"]["final"] for t in decode_times([Run(**run)])}
-    signals = Signals(
-        drift=verdict.verdict,
-        metric=context.use_case.metric,
-        realised=None if found is None else found.overall[context.use_case.metric],
-        baseline=None if found is None else found.baseline,
-        promised=card["gate_value"],
-        new_times=len([t for t in training_times(context) if t not in seen]),
-    )
-    return decide(signals)
+def expect(context: Context, scored: Scored) -> Estimate:
+    """The primary metric to expect of what was scored at T, before its labels are there; kept beside realised ones."""
+    use_case, lake = context.use_case, context.lake
+    inputs = {"use_case": use_case.name, "as_of": format_time(context.as_of), "expected_of": list(scored.batches)}
+    batch = derived_batch(PERFORMANCE, {**inputs, **context.again})
+    known = read(context.spark, lake, gate_scores_table(use_case))
+    known = known.where(F.col("training_set_id") == scored.card["training_set_id"])
+    rows = read(context.spark, lake, predictions_table(use_case)).where(F.col("batch_id").isin(list(scored.batches)))
+    found = estimate(known, rows, use_case.task, scored.card["gate_value"])
+    row = {
+        "use_case": use_case.name,
+        "as_of": context.as_of,
+        "event_timestamp": context.as_of,
+        "model_version": scored.version.version,
+        "metric": use_case.metric,
+        "value": None if found.value is None else found.value.estimate,
+        "low": None if found.value is None else found.value.low,
+        "high": None if found.value is None else found.value.high,
+        "kind": EXPECTED,
+        "reason": found.reason,
+    }
+    commit(lake, PERFORMANCE, batch, pa.Table.from_pylist([row], schema=delta_schema(PERFORMANCE.columns)))
+    return found
 
 
 def write_report(
     context: Context,
-    role: str,
-    version: Version,
-    card: dict[str, Any],
+    scored: Scored,
     found: Sequence[drift.Drift],
     verdict: drift.Verdict,
     decision: Decision,
+    raised: Sequence[Alert],
     realised: Realised | None,
-    population: int,
+    expected: Estimate,
 ) -> str:
     """Writes the run's page; returns its absolute path."""
-    use_case, lake = context.use_case, context.lake
+    use_case, lake, card = context.use_case, context.lake, scored.card
     gate = []
     if use_case.task == "binary":
         scores = read(context.spark, lake, gate_scores_table(use_case))
@@ -154,18 +137,20 @@ def write_report(
             run_id=lake.run_id,
             generated=format_time(context.now.replace(microsecond=0)),
             card=card,
-            version=version.version,
-            alias=role,
+            version=scored.version.version,
+            alias=scored.role,
             drift=found,
             verdict=verdict,
             decision=decision,
+            alerts=raised,
             points=() if realised is None else realised.by_time,
+            expected=expected,
             gate=gate,
             promotion=max(decided, key=lambda p: p["decided_at"], default=None),
             balance=_balance(context),
             reasons=_reasons(context),
             tables=table_versions(context),
-            population=population,
+            population=scored.population,
             next_steps=next_steps(context),
         )
     )
@@ -197,25 +182,3 @@ def _reasons(context: Context) -> dict[str, int]:
                     reason = f"{source.name} {name.removeprefix('reason:')}"
                     found[reason] = found.get(reason, 0) + rows
     return found
-
-
-def _commit_rows(context: Context, table: Table, batch: Any, rows: list[dict[str, Any]]) -> None:
-    commit(context.lake, table, batch, pa.Table.from_pylist(rows, schema=delta_schema(table.columns)))
-
-
-def _profile_row(profile: Profile) -> dict[str, Any]:
-    return {
-        "feature": profile.bins.feature,
-        "kind": profile.bins.kind,
-        "rows": profile.rows,
-        "nulls": profile.nulls,
-        "mean": profile.mean,
-        "edges": list(profile.bins.edges),
-        "values": list(profile.bins.values),
-        "counts": list(profile.counts),
-    }
-
-
-def _read_profile(row: dict[str, Any]) -> Profile:
-    bins = Bins(row["feature"], row["kind"], tuple(row["edges"]), tuple(row["values"]))
-    return Profile(bins, row["rows"], row["nulls"], row["mean"], tuple(row["counts"]))

@@ -44,7 +44,7 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
     Raises:
         TidemillError: E_NO_VERSION (usage); E_NO_ROWS (no input) where the training set is gone.
     """
-    registry = Registry(context.root)
+    registry = Registry(context.root, context.config.services.tracking)
     version = _version(context, registry, number)
     card = registry.document(version, CARD)
     use_case: UseCase = thaw(registry.document(version, DECLARATION))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from tidemill.core.config_monitor import Alerts, Monitor, Retraining
+from tidemill.core.config_section import Positive, Section, Share
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.external_config import Services
 from tidemill.core.gate_config import Promote
@@ -21,16 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-Positive = Annotated[int, Field(gt=0)]
 _SHARED = "cluster"  # the overlay of every environment that has settings for Spark and none of its own
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Layout(_Section):
+class Layout(Section):
     """How new tables are cut into files; a table keeps what it was created with."""
 
     buckets: Annotated[int, Field(gt=0, le=4096)]
@@ -44,13 +40,13 @@ class Layout(_Section):
         return value
 
 
-class SourcePlace(_Section):
+class SourcePlace(Section):
     """Where a source's files are, instead of the place its contract names."""
 
     path: str
 
 
-class Generate(_Section):
+class Generate(Section):
     """The size and seed of the demo world."""
 
     accounts: Positive
@@ -58,7 +54,7 @@ class Generate(_Section):
     seed: int
 
 
-class Train(_Section):
+class Train(Section):
     """How fits use the machine; all of it changes a model, so none of it is taken from the machine itself."""
 
     partitions: Positive
@@ -67,14 +63,14 @@ class Train(_Section):
     only: dict[str, dict[str, Any]]
 
 
-class Stream(_Section):
+class Stream(Section):
     """Continuous ingestion of a log."""
 
     max_records: Positive
     pause: Annotated[float, Field(ge=0)]
 
 
-class Audit(_Section):
+class Audit(Section):
     """The leakage audit before each training."""
 
     entities: Positive
@@ -84,31 +80,21 @@ class Audit(_Section):
     accepted: tuple[str, ...]
 
 
-class Materialize(_Section):
+class Materialize(Section):
     """The online store, and how it is compared with gold."""
 
     parity_sample: Positive | Literal["all"]
     parity_threshold: Share
 
 
-class Monitor(_Section):
-    """Thresholds of the drift verdict, in units of the population stability index."""
-
-    bins: Annotated[int, Field(ge=2)]
-    warn: Annotated[float, Field(gt=0)]
-    alert: Annotated[float, Field(gt=0)]
-    alert_share: Share
-    minimum_rows: Positive
-
-
-class Maintain(_Section):
+class Maintain(Section):
     """Compaction and retention."""
 
     target_files: Positive
     retention_hours: Annotated[int, Field(ge=0)]
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration of a run."""
 
     layout: Layout
@@ -126,6 +112,8 @@ class Config(_Section):
     materialize: Materialize
     serve: Serve
     monitor: Monitor
+    alerts: Alerts
+    retraining: Retraining
     maintain: Maintain
 
 

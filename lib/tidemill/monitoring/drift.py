@@ -1,17 +1,28 @@
-"""Drift: each feature of the scored rows against the training rows, and one verdict over all. Pure."""
+"""Drift: each column of the scored rows against the training rows, and one verdict over all. Pure.
+
+With a quiet period a column is held against its own variation, and of many columns only so many are believed as keeps
+false discoveries few. Without one, the population stability index is held against stated limits, and the reason says
+so.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tidemill.monitoring.calibration import learn, oddest
+from tidemill.monitoring.figures import Day
 from tidemill.stats.distances import population_stability_index
+from tidemill.stats.tails import discoveries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tidemill.core.config import Monitor
-    from tidemill.monitoring.profile import Profile
+    from tidemill.core.config_monitor import Monitor
+    from tidemill.monitoring.calibration import Odd
+    from tidemill.stats.bins import Bins
+    from tidemill.stats.sketch import Sketch
 
 VerdictName = Literal["ok", "warn", "alert", "insufficient"]
 OK: VerdictName = "ok"
@@ -20,57 +31,155 @@ ALERT: VerdictName = "alert"
 INSUFFICIENT: VerdictName = "insufficient"
 
 
-@dataclass(frozen=True)
-class Drift:
-    """The drift of one feature.
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """All that is known of one column.
 
     Args:
-        reference, current: its profiles on the same bins.
+        bins: that every histogram of it is on.
+        reference: the training rows.
+        current: the scored rows.
+        quiet: the training rows by day, oldest first; empty where days are not told apart.
+        newest: scored days, the one that is judged last; those of known events left out.
+        reported: on how many judged days directly before it was reported.
+        event: why it may do as it likes on the judged day, or empty.
+    """
+
+    bins: Bins
+    reference: Sketch
+    current: Sketch
+    quiet: tuple[Day, ...] = ()
+    newest: tuple[Day, ...] = ()
+    reported: int = 0
+    event: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """The drift of one column.
+
+    Args:
+        bins, reference, current: what was compared.
         psi: population stability index over the bins and the nulls, or None where a side has no row.
+        tail: the probability of something so odd on a quiet day, or None without a quiet period.
         verdict: `ok`, `warn`, `alert` or `insufficient`.
         reason: the verdict in a sentence.
     """
 
-    reference: Profile
-    current: Profile
+    bins: Bins
+    reference: Sketch
+    current: Sketch
     psi: float | None
+    tail: float | None
     verdict: VerdictName
     reason: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict over all features, with its reason."""
+    """The verdict over all columns, with its reason."""
 
     verdict: VerdictName
     reason: str
 
 
-def compare(reference: Profile, current: Profile, limits: Monitor) -> Drift:
-    """Compares two profiles of one feature on the same bins."""
-    if current.rows < limits.minimum_rows or not reference.rows:
-        reason = f"{current.rows} rows are fewer than the {limits.minimum_rows} that a verdict needs"
-        return Drift(reference, current, None, INSUFFICIENT, reason)
-    psi = population_stability_index((*reference.counts, reference.nulls), (*current.counts, current.nulls))
-    if psi >= limits.alert:
-        return Drift(reference, current, psi, ALERT, f"index {psi:.3f} is at least {limits.alert:g}")
-    if psi >= limits.warn:
-        return Drift(reference, current, psi, WARN, f"index {psi:.3f} is at least {limits.warn:g}")
-    return Drift(reference, current, psi, OK, f"index {psi:.3f} is below {limits.warn:g}")
+def day_of_sketch(place: int, found: Sketch) -> Day:
+    """A day's histogram from a sketch that was counted on bins."""
+    if found.counts is None:
+        raise ValueError("the sketch was not counted on bins")
+    return Day(place, tuple(found.counts.tolist()), found.nulls)
 
 
-def decide(found: Sequence[Drift], limits: Monitor) -> Verdict:
-    """The verdict over all features: an alert where enough of them are in alert, a warning where any stands out."""
-    by = {v: [d.reference.bins.feature for d in found if d.verdict == v] for v in (ALERT, WARN, INSUFFICIENT)}
+def compare(watched: Sequence[Watched], season: int, limits: Monitor, year: float = math.inf) -> list[Drift]:
+    """The drift of each column.
+
+    Args:
+        watched: the columns.
+        season: judged days after which the same may be expected again; 1 for none.
+        limits: the settings.
+        year: judged days of a year; infinite for no course over the year.
+    """
+    judged: dict[int, Odd] = {}
+    for place, column in enumerate(watched):
+        if column.event or not _enough(column, limits) or len(column.quiet) < limits.quiet_days:
+            continue
+        usual = learn(column.bins, column.quiet, season, year)
+        if usual is not None and column.newest:
+            judged[place] = oddest(usual, column.newest, limits.least)
+    believed = dict(
+        zip(judged, discoveries([odd.tail for odd in judged.values()], limits.false_discoveries), strict=True)
+    )
+    return [
+        _by_variation(column, judged[place], believed[place], limits) if place in judged else _by_limits(column, limits)
+        for place, column in enumerate(watched)
+    ]
+
+
+def decide(found: Sequence[Drift], limits: Monitor, importance: Mapping[str, float] | None = None) -> Verdict:
+    """The verdict over all columns: an alert where enough of what the model relies on is, else a warning.
+
+    Args:
+        found: the columns.
+        limits: the settings.
+        importance: of each column for the model, at least 0, in any unit; None where all count alike.
+    """
+    by = {v: [d.bins.column for d in found if d.verdict == v] for v in (ALERT, WARN, INSUFFICIENT)}
     if len(by[INSUFFICIENT]) == len(found):
         return Verdict(INSUFFICIENT, "there are too few scored rows to judge")
-    if len(by[ALERT]) >= max(1, limits.alert_share * len(found)):
-        return Verdict(ALERT, f"{len(by[ALERT])} of {len(found)} features have moved far: {_some(by[ALERT])}")
+    share = share_in_alert(found, importance)
+    told = "" if importance is None else f", {share:.0%} of the model's importance"
+    if by[ALERT] and share >= limits.alert_share:
+        return Verdict(ALERT, f"{len(by[ALERT])} of {len(found)} features have moved far{told}: {_some(by[ALERT])}")
     if by[ALERT] or by[WARN]:
-        return Verdict(
-            WARN, f"{len(by[ALERT] + by[WARN])} of {len(found)} features have moved: {_some(by[ALERT] + by[WARN])}"
-        )
-    return Verdict(OK, f"none of {len(found)} features has moved beyond the limits")
+        moved = by[ALERT] + by[WARN]
+        return Verdict(WARN, f"{len(moved)} of {len(found)} features have moved: {_some(moved)}")
+    return Verdict(OK, f"none of {len(found)} features has moved beyond what is usual")
+
+
+def share_in_alert(found: Sequence[Drift], importance: Mapping[str, float] | None = None) -> float:
+    """The share of the columns that is in alert, each weighed by its importance for the model; all alike without."""
+    weights = [1.0 if importance is None else importance.get(d.bins.column, 0.0) for d in found]
+    alerting = sum(weight for weight, d in zip(weights, found, strict=True) if d.verdict == ALERT)
+    return alerting / (sum(weights) or 1.0)
+
+
+def _enough(column: Watched, limits: Monitor) -> bool:
+    return column.current.rows >= limits.minimum_rows and column.reference.rows > 0
+
+
+def _by_limits(column: Watched, limits: Monitor) -> Drift:
+    if not _enough(column, limits):
+        reason = f"{column.current.rows} rows are fewer than the {limits.minimum_rows} that a verdict needs"
+        return _drift(column, None, None, INSUFFICIENT, reason)
+    psi = _psi(column)
+    if column.event:
+        return _drift(column, psi, None, OK, f"not judged on a day of a known event: {column.event}")
+    known = f"; {len(column.quiet)} quiet days are fewer than {limits.quiet_days}, so that stated limits decide"
+    if psi >= limits.alert:
+        return _drift(column, psi, None, ALERT, f"index {psi:.3f} is at least {limits.alert:g}{known}")
+    if psi >= limits.warn:
+        return _drift(column, psi, None, WARN, f"index {psi:.3f} is at least {limits.warn:g}{known}")
+    return _drift(column, psi, None, OK, f"index {psi:.3f} is below {limits.warn:g}{known}")
+
+
+def _by_variation(column: Watched, odd: Odd, believed: bool, limits: Monitor) -> Drift:
+    psi = _psi(column)
+    if not believed:
+        return _drift(column, psi, odd.tail, OK, f"within what {len(column.quiet)} quiet days show")
+    days = column.reported + 1
+    if odd.large or days >= limits.persistence:
+        lasting = f", the {days}. day in a row" if days > 1 else ", too far to wait for another day"
+        return _drift(column, psi, odd.tail, ALERT, odd.reason + lasting)
+    return _drift(column, psi, odd.tail, WARN, odd.reason)
+
+
+def _psi(column: Watched) -> float:
+    sides = [day_of_sketch(0, side) for side in (column.reference, column.current)]
+    return population_stability_index(*((*side.counts, side.nulls) for side in sides))
+
+
+def _drift(column: Watched, psi: float | None, tail: float | None, verdict: VerdictName, reason: str) -> Drift:
+    return Drift(column.bins, column.reference, column.current, psi, tail, verdict, reason)
 
 
 def _some(names: list[str]) -> str:

@@ -6,15 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import format_time, from_micros
+from tidemill.monitoring.alerts import in_order
 from tidemill.pages import report
+from tidemill.stats.bins import NUMBER
 from tidemill.stats.curves import calibration_points, roc_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.drift import Drift, Verdict
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.curves import ScoreBin
+    from tidemill.stats.expected import Estimate
+    from tidemill.stats.sketch import Sketch
 
 _CALIBRATION_GROUPS = 10
 
@@ -27,8 +32,9 @@ class Findings:
         use_case, as_of, run_id, generated: names and times as texts.
         card: of the model that scored.
         version, alias: of that model.
-        drift, verdict, decision: what monitoring found.
+        drift, verdict, decision, alerts: what monitoring found.
         points: performance by as-of time.
+        expected: of the newest scores, before their labels.
         gate: the histogram of the gate's scores by label, or nothing for regression.
         promotion: the newest decision's row, or None.
         balance: counts of landed rows.
@@ -47,7 +53,9 @@ class Findings:
     drift: Sequence[Drift]
     verdict: Verdict
     decision: Decision
+    alerts: Sequence[Alert]
     points: Sequence[Mapping[str, Any]]
+    expected: Estimate
     gate: Sequence[ScoreBin]
     promotion: Mapping[str, Any] | None
     balance: Mapping[str, int]
@@ -80,7 +88,9 @@ def render(found: Findings) -> str:
                 report.Fact("trained on", f"labels known by {card['trained_until']}"),
             ),
             retraining=report.Decision(found.decision.action, found.decision.reasons),
+            alerts=tuple(a.line for a in in_order(found.alerts)),
             performance=tuple(_point(p) for p in found.points),
+            expected=_expected(found.expected),
             evaluated_on=f"the gate rows, from {gate_time}",
             roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
             calibration=tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)),
@@ -106,7 +116,16 @@ def _point(point: Mapping[str, Any]) -> report.PerformancePoint:
         metric=point["value"],
         baseline=point["baseline"],
         positive_rate=point["positive_rate"],
+        low=None if point["interval"] is None else point["interval"].low,
+        high=None if point["interval"] is None else point["interval"].high,
     )
+
+
+def _expected(found: Estimate) -> report.Expected:
+    value = found.value
+    if value is None:
+        return report.Expected(None, None, None, found.reason)
+    return report.Expected(value.estimate, value.low, value.high, found.reason)
 
 
 def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:
@@ -146,15 +165,19 @@ def _promotion(row: Mapping[str, Any] | None) -> report.Promotion | None:
 def _drift(found: Drift) -> report.DriftRow:
     reference, current = found.reference, found.current
     return report.DriftRow(
-        feature=reference.bins.feature,
+        feature=found.bins.column,
         metric_value=found.psi,
         verdict=found.verdict,
-        reference_mean=reference.mean,
-        current_mean=current.mean,
+        reference_mean=_mean(found, reference),
+        current_mean=_mean(found, current),
         null_share_reference=reference.nulls / reference.rows if reference.rows else None,
         null_share_current=current.nulls / current.rows if current.rows else None,
-        bins=reference.bins.labels,
-        reference=tuple(float(n) for n in reference.counts),
-        current=tuple(float(n) for n in current.counts),
+        bins=found.bins.labels,
+        reference=() if reference.counts is None else tuple(reference.counts.astype(float).tolist()),
+        current=() if current.counts is None else tuple(current.counts.astype(float).tolist()),
         reason=found.reason,
     )
+
+
+def _mean(found: Drift, side: Sketch) -> float | None:
+    return side.moments.mean if found.bins.kind == NUMBER and side.moments.rows else None

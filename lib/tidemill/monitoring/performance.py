@@ -14,6 +14,8 @@ from tidemill.models.baseline import Baseline, with_baseline_score
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
 from tidemill.stats.curves import ScoreBin
+from tidemill.stats.expected import hanley_mcneil, rmse_interval
+from tidemill.stats.intervals import Interval, roc_auc_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +38,7 @@ class Realised:
     Args:
         overall: of the model over all times: `rows`, the primary metric and what goes with it.
         baseline: the primary metric of the one-feature baseline over all times, or None.
-        by_time: for each as-of time `rows`, `positive_rate` (binary), `value` and `baseline`.
+        by_time: for each as-of time `rows`, `positive_rate` (binary), `value`, its `interval` or None, and `baseline`.
     """
 
     overall: dict[str, Any]
@@ -70,6 +72,7 @@ def evaluate(
             "positive_rate": row.get("positive_rate"),
             "value": row[use_case.metric],
             "baseline": by[_BASELINE, at][use_case.metric],
+            "interval": _interval(use_case.task, row),
         }
         for (candidate, at), row in by.items()
         if candidate == _MODEL and at is not None
@@ -78,9 +81,19 @@ def evaluate(
     return Realised(overall, by[_BASELINE, None][use_case.metric], points)
 
 
-def score_bins(scored: DataFrame) -> list[ScoreBin]:
+def _interval(task: str, row: dict[str, Any]) -> Interval | None:
+    """The interval of a metric at one as-of time, rows taken as independent; None where only one class is there."""
+    if task == "regression":
+        return rmse_interval(row["rmse"], row["rows"])
+    if row["roc_auc"] is None:
+        return None
+    positives = row["positive_rate"] * row["rows"]
+    return roc_auc_interval(row["roc_auc"], hanley_mcneil(row["roc_auc"], positives, row["rows"] - positives))
+
+
+def score_bins(scored: DataFrame, bins: int = _SCORE_BINS) -> list[ScoreBin]:
     """The histogram of a probability by label, on equal bins, lowest first."""
-    place = F.least(F.floor(F.col("score") * _SCORE_BINS), F.lit(_SCORE_BINS - 1))
+    place = F.least(F.floor(F.col("score") * bins), F.lit(bins - 1))
     counted = scored.groupBy(place.alias("bin")).agg(
         F.sum("score").alias("total"), F.sum("label").alias("positives"), F.sum(1 - F.col("label")).alias("negatives")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidemill.data.profile_rows import PROFILE_COLUMNS
 from tidemill.data.tables import OPS, Table
 
 PARITY = Table(
@@ -35,19 +36,15 @@ REFRESHES = Table(
 PROFILES = Table(
     OPS,
     "profiles",
+    # Grain: what is profiled (a training set, or what a model version scored), as-of time, slice, day, column.
     (
         ("use_case", "string"),
         ("profile", "string"),
         ("as_of", "timestamp"),
-        ("feature", "string"),
-        ("kind", "string"),
-        ("rows", "bigint"),
-        ("nulls", "bigint"),
-        ("mean", "double"),
-        ("edges", "array<double>"),
-        ("values", "array<string>"),
-        ("counts", "array<bigint>"),
+        ("profiled_at", "timestamp"),
+        *PROFILE_COLUMNS,
     ),
+    evolves=True,  # a profile has not always held all that it holds now
 )
 DRIFT = Table(
     OPS,
@@ -61,11 +58,21 @@ DRIFT = Table(
         ("psi", "double"),
         ("verdict", "string"),
         ("reason", "string"),
+        ("tail", "double"),
+        ("jensen_shannon", "double"),
+        ("hellinger", "double"),
+        ("kolmogorov_smirnov", "double"),
+        ("wasserstein", "double"),
+        ("chi_square", "double"),
+        ("l_infinity", "double"),
     ),
+    evolves=True,  # it has not always told the distances beside the index
 )
+REALISED, EXPECTED = "realised", "expected"
 PERFORMANCE = Table(
     OPS,
     "performance",
+    # Grain: run's as-of time, as-of time of the scores, kind: `realised` on matured labels, or `expected` before them.
     (
         ("use_case", "string"),
         ("as_of", "timestamp"),
@@ -77,5 +84,42 @@ PERFORMANCE = Table(
         ("value", "double"),
         ("baseline", "double"),
         ("matured_at", "timestamp"),
+        ("kind", "string"),
+        ("low", "double"),
+        ("high", "double"),
+        ("reason", "string"),
+    ),
+    evolves=True,  # it has not always held what is expected before labels, nor intervals
+)
+DECISIONS = Table(
+    OPS,
+    "decisions",
+    # Grain: use case and as-of time: whether to retrain, in which mode that was decided, and why.
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("model_version", "string"),
+        ("mode", "string"),
+        ("action", "string"),
+        ("reasons", "array<string>"),
+        ("drift", "string"),
+        ("decided_at", "timestamp"),
+    ),
+)
+ALERTS = Table(
+    OPS,
+    "alerts",
+    # Grain: use case, as-of time and alert. `sent` tells whether anybody was told; `silenced` and `failure` why not.
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("severity", "string"),
+        ("kind", "string"),
+        ("subject", "string"),
+        ("text", "string"),
+        ("sent", "boolean"),
+        ("silenced", "string"),
+        ("failure", "string"),
+        ("made_at", "timestamp"),
     ),
 )

@@ -22,6 +22,7 @@ from tidemill.pages.values import (
     Curve,
     Decision,
     DriftRow,
+    Expected,
     Fact,
     Metric,
     PerformancePoint,
@@ -41,6 +42,7 @@ __all__ = [
     "Curve",
     "Decision",
     "DriftRow",
+    "Expected",
     "Fact",
     "Metric",
     "PerformancePoint",
@@ -73,7 +75,9 @@ class Report:
         metric: The measure of all candidates and performance points.
         facts: Population and model.
         retraining: The explained retraining decision, None where none was taken.
+        alerts: What people are told of this run, a sentence each, worst first.
         performance: Hindsight, one point per as-of time, in any order.
+        expected: What the newest scores let one expect, None where nothing was estimated.
         evaluated_on: Which rows `roc` and `calibration` were measured on, such as ``the gate rows of 2011-10-01``.
         roc: (false positive rate, true positive rate) of one or more models.
         calibration: Bins of the champion's scores.
@@ -103,7 +107,9 @@ class Report:
     metric: Metric = ROC_AUC
     facts: tuple[Fact, ...] = ()
     retraining: Decision | None = None
+    alerts: tuple[str, ...] = ()
     performance: tuple[PerformancePoint, ...] = ()
+    expected: Expected | None = None
     evaluated_on: str = ""
     roc: tuple[Curve, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
@@ -140,6 +146,7 @@ def render_report(report: Report) -> str:
         performance=performance[-_NEWEST:],
         earlier=performance[:-_NEWEST],
         performance_sentence=wording.performance_sentence(performance, report.metric),
+        expected_sentence=wording.expected_sentence(report.expected, report.metric) if report.expected else "",
         performance_chart=_performance_chart(performance, report.metric),
         roc_chart=_roc_chart(report.roc),
         calibration_chart=svg.calibration_chart(report.calibration, title="Predicted and observed"),

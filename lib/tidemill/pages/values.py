@@ -193,6 +193,8 @@ class PerformancePoint:
         metric: The report's metric on them.
         baseline: The same metric of the baseline on the same rows.
         positive_rate: Share of positive labels; None for regression.
+        low: Lower end of the metric's 95 % interval.
+        high: Upper end of it.
     """
 
     as_of: str
@@ -200,13 +202,32 @@ class PerformancePoint:
     metric: float | None
     baseline: float | None = None
     positive_rate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the newest scores themselves let one expect, before their labels are there.
+
+    Attributes:
+        metric: The report's metric; None where the estimate was refused.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+        reason: What it rests on, or why it was refused.
+    """
+
+    metric: float | None
+    low: float | None
+    high: float | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Whether to retrain, and why."""
 
-    action: Literal["none", "retrain"]
+    action: Literal["none", "retrain", "retrain_and_promote"]
     reasons: tuple[str, ...] = ()
 
 

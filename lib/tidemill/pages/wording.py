@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidemill.pages.numerals import count, metric, moment, share
-from tidemill.pages.values import Balance, Candidate, DriftRow, Metric, PerformancePoint, Verdict
+from tidemill.pages.values import Balance, Candidate, DriftRow, Expected, Metric, PerformancePoint, Verdict
 
 VERDICT_WORDS: Final[dict[Verdict, str]] = {
     "ok": "OK",
@@ -56,6 +56,14 @@ def performance_sentence(points: Sequence[PerformancePoint], measure: Metric) ->
         f"{metric(newest.metric)} on {count(newest.rows)} rows"
     )
     return f"{told}, {_compared(newest.metric, newest.baseline, measure, 'the baseline')}."
+
+
+def expected_sentence(found: Expected, measure: Metric) -> str:
+    """Tell what the newest scores let one expect before their outcomes are known."""
+    if not known(found.metric):
+        return f"Before outcomes are known, {measure.label} is not estimated; {found.reason}."
+    between = f"{metric(found.low)} to {metric(found.high)}"
+    return f"Before outcomes are known, {measure.label} is put at {metric(found.metric)} ({between}): {found.reason}."
 
 
 def candidates_sentence(candidates: Sequence[Candidate], measure: Metric) -> str:

@@ -1,0 +1,101 @@
+"""The retraining decision of the monitor job: what it looks at, and where every decision is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidemill.cli.plan import training_times
+from tidemill.core.time import Run, decode_times, format_time, parse_time
+from tidemill.data.commit import commit, derived_batch
+from tidemill.data.read import read_arrow, version_of
+from tidemill.data.schema import delta_schema
+from tidemill.monitoring import drift
+from tidemill.monitoring.retraining import NONE, Decision, Signals, decide
+from tidemill.monitoring.tables import DECISIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from tidemill.cli.context import Context
+    from tidemill.cli.judging import Scored
+    from tidemill.models.registry import Registry
+    from tidemill.monitoring.performance import Realised
+    from tidemill.stats.expected import Estimate
+
+_ACT = "act"
+
+
+def decide_retraining(
+    context: Context,
+    registry: Registry,
+    scored: Scored,
+    found: Sequence[drift.Drift],
+    verdict: drift.Verdict,
+    realised: Realised | None,
+    expected: Estimate,
+) -> Decision:
+    """Whether to retrain, by what is known; kept with its reasons."""
+    card, metric = scored.card, context.use_case.metric
+    seen = {t for run in card["times"]["final"] for t in decode_times([Run(**run)])}
+    earlier = [row["drift"] for row in _decisions(context)]
+    decision = decide(
+        Signals(
+            drift=(*earlier, verdict.verdict),
+            drifted=drift.share_in_alert(found, importance(card)),
+            metric=metric,
+            realised=None if realised is None else realised.overall[metric],
+            expected=None if expected.value is None else expected.value.estimate,
+            baseline=None if realised is None else realised.baseline,
+            promised=card["gate_value"],
+            new_times=len([t for t in training_times(context) if t not in seen]),
+            age=_days(context, card["as_of"]),
+            trained=tuple(_days(context, v.tags["as_of"]) for v in registry.versions(context.use_case.name)),
+        ),
+        context.config.retraining,
+    )
+    row = {
+        "use_case": context.use_case.name,
+        "as_of": context.as_of,
+        "model_version": scored.version.version,
+        "mode": context.config.retraining.mode,
+        "action": decision.action,
+        "reasons": list(decision.reasons),
+        "drift": verdict.verdict,
+        "decided_at": context.now,
+    }
+    inputs = {"drift": scored.drift_batch.batch_id, "performance": scored.performance_batch.batch_id}
+    batch = derived_batch(DECISIONS, {"use_case": context.use_case.name, **inputs})
+    commit(context.lake, DECISIONS, batch, pa.Table.from_pylist([row], schema=delta_schema(DECISIONS.columns)))
+    return decision
+
+
+def importance(card: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """How much a model relies on each feature, where its card says so."""
+    found: Mapping[str, float] | None = card.get("importance")
+    return found
+
+
+def why_not_to_train(context: Context) -> str | None:
+    """Why the newest decision before T holds a training back; None where there is none, or decisions only advise."""
+    earlier = _decisions(context)
+    if context.config.retraining.mode != _ACT or not earlier or earlier[-1]["action"] != NONE:
+        return None
+    newest = earlier[-1]
+    return f"the decision at {format_time(newest['as_of'])} was not to retrain: {'; '.join(newest['reasons'])}"
+
+
+def _decisions(context: Context) -> list[dict[str, Any]]:
+    """The decisions at as-of times before T, oldest first; of a time decided twice, the newest."""
+    if version_of(context.lake, DECISIONS) is None:
+        return []
+    where = (pc.field("use_case") == context.use_case.name) & (pc.field("as_of") < context.as_of)
+    rows = sorted(read_arrow(context.lake, DECISIONS, where=where).to_pylist(), key=lambda row: row["decided_at"])
+    return sorted({row["as_of"]: row for row in rows}.values(), key=lambda row: row["as_of"])
+
+
+def _days(context: Context, text: str) -> float:
+    return (context.as_of - parse_time(text)).total_seconds() / 86_400

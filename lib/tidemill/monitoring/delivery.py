@@ -1,0 +1,142 @@
+"""Sending messages: a webhook as Slack takes it, and mail; never to an address of the inside unless it is listed.
+
+A host's name is looked up once, every address that it has is checked, and the connection goes to one of those: a name
+that means another address a moment later changes nothing. Redirections are not followed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import smtplib
+import socket
+import ssl
+from email.message import EmailMessage
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from tidemill.core.errors import Exit, TidemillError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidemill.core.config_monitor import Alerts, Mail
+    from tidemill.monitoring.alerts import Message
+
+
+def deliver(message: Message, settings: Alerts) -> list[TidemillError]:
+    """Sends a message wherever it should go; what went wrong comes back, so that one channel does not stop another."""
+    failed = []
+    if settings.webhook:
+        failed += _tried(lambda: post(settings.webhook, message.text, settings))
+    mail = settings.mail
+    if mail is not None:
+        failed += _tried(lambda: send_mail(mail, message, settings))
+    return failed
+
+
+def post(url: str, text: str, settings: Alerts) -> None:
+    """Posts `{"text": ...}`.
+
+    Raises:
+        TidemillError: E_ALERT_HOST (configuration) where the address is not to be reached; E_ALERT (unavailable).
+    """
+    parts = urlsplit(url)
+    host = parts.hostname
+    if parts.scheme not in {"http", "https"} or not host:
+        raise _refused(f"{url.partition('?')[0]!r} is no web address", "write https://...")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    address = _allowed(host, port, settings)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        connection = _Https(host, address, port, settings.timeout)
+    else:
+        connection = _Http(host, address, port, settings.timeout)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request("POST", path, json.dumps({"text": text}), {"Content-Type": "application/json"})
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise _unsent(host, str(error)) from error
+    finally:
+        connection.close()
+    if status >= 300:
+        raise _unsent(host, f"it answers {status}")
+
+
+def send_mail(mail: Mail, message: Message, settings: Alerts) -> None:
+    """Hands a mail to a relay.
+
+    Raises:
+        TidemillError: E_ALERT_HOST (configuration) where the address is not to be reached; E_ALERT (unavailable).
+    """
+    made = EmailMessage()
+    made["Subject"], made["From"], made["To"] = message.subject, mail.sender, ", ".join(mail.to)
+    made.set_content(message.text)
+    address = _allowed(mail.host, mail.port, settings)
+    try:
+        with smtplib.SMTP(address, mail.port, timeout=settings.timeout) as server:
+            server.send_message(made)
+    except (OSError, smtplib.SMTPException) as error:
+        raise _unsent(mail.host, str(error)) from error
+
+
+class _Http(http.client.HTTPConnection):
+    """A connection to an address that was checked, whatever the name means by now."""
+
+    def __init__(self, host: str, address: str, port: int, timeout: float) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._address = address
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self.port), self.timeout)
+
+
+class _Https(http.client.HTTPSConnection):
+    """The same with the host's certificate."""
+
+    def __init__(self, host: str, address: str, port: int, timeout: float) -> None:
+        self._secure = ssl.create_default_context()
+        super().__init__(host, port, timeout=timeout, context=self._secure)
+        self._address = address
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self._address, self.port), self.timeout)
+        self.sock = self._secure.wrap_socket(plain, server_hostname=self.host)
+
+
+def _allowed(host: str, port: int, settings: Alerts) -> str:
+    """An address of a host, all of whose addresses may be reached."""
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        raise _unsent(host, f"its name is not known: {error}") from error
+    inside = [a for a in found if not ipaddress.ip_address(a.split("%")[0]).is_global]
+    if inside and host not in settings.allow_hosts:
+        raise _refused(f"{host!r} is {inside[0]}, an address of the inside", f"list {host!r} in alerts.allow_hosts")
+    return found[0]
+
+
+def _tried(send: Callable[[], None]) -> list[TidemillError]:
+    try:
+        send()
+    except TidemillError as error:
+        return [error]
+    return []
+
+
+def _refused(what: str, next_step: str) -> TidemillError:
+    return TidemillError(
+        "E_ALERT_HOST", what, where="configuration key alerts", next_step=next_step, exit_code=Exit.CONFIGURATION
+    )
+
+
+def _unsent(host: str, what: str) -> TidemillError:
+    return TidemillError(
+        "E_ALERT",
+        f"{host!r} did not take the alert: {what}",
+        where="configuration key alerts",
+        next_step="see whether it can be reached; the alert is kept in ops.alerts",
+        exit_code=Exit.UNAVAILABLE,
+    )

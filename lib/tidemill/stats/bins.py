@@ -1,0 +1,65 @@
+"""Bins of a column that stay the same, so that its histograms of any days can be compared and added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tidemill.stats.sketch import Sketch
+
+NUMBER, TEXT = "number", "text"
+_VALUES = 20
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of one column.
+
+    Args:
+        column: its name.
+        kind: `number` or `text`.
+        edges: inner edges of a number's bins, ascending; bin i holds `edges[i-1] <= x < edges[i]`.
+        values: a text's own bins; one more holds all others.
+    """
+
+    column: str
+    kind: str
+    edges: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many bins there are, nulls not counted."""
+        return len(self.edges if self.kind == NUMBER else self.values) + 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each bin holds, for people."""
+        if self.kind == TEXT:
+            return (*self.values, "other")
+        if not self.edges:
+            return ("all",)
+        inner = [f"{a:g} to {b:g}" for a, b in pairwise(self.edges)]
+        return (f"< {self.edges[0]:g}", *inner, f">= {self.edges[-1]:g}")
+
+
+def choose_bins(column: str, kind: str, found: Sketch, number: int) -> Bins:
+    """Bins by reference rows: of a number about equally many rows each, of a text its commonest values.
+
+    Args:
+        column: its name.
+        kind: `number` or `text`.
+        found: the sketch of the reference rows.
+        number: of a number's bins, at most; fewer where many rows have the same value.
+    """
+    if kind == TEXT:
+        common = sorted(found.frequent.counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
+        return Bins(column, TEXT, values=tuple(str(value) for value, _ in common[:_VALUES]))
+    if not found.quantiles.rows:
+        return Bins(column, NUMBER)
+    edges = np.unique(found.quantiles.at(np.arange(1, number) / number))
+    return Bins(column, NUMBER, edges=tuple(edges[np.isfinite(edges)].tolist()))

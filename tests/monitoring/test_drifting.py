@@ -1,0 +1,159 @@
+"""The drift part of the job over days, on real tables, with workers' functions called here instead of by Spark."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from monitoring.test_drift import LIMITS
+from tidemill.cli import drifting
+from tidemill.cli.judging import Scored
+from tidemill.core.config import Layout
+from tidemill.core.config_monitor import KnownEvent
+from tidemill.data.commit import derived_batch
+from tidemill.data.profile_work import Wanted, merge_profiles, profiles_of_batches
+from tidemill.data.read import read_arrow
+from tidemill.data.tables import Lake
+from tidemill.monitoring.tables import DRIFT, PERFORMANCE, PROFILES
+
+if TYPE_CHECKING:
+    from tidemill.cli.context import Context
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = 21
+
+
+def population(day: int, shift: float) -> pa.Table:
+    rng = np.random.default_rng(day)
+    number = 2_000
+    return pa.table(
+        {
+            "event_timestamp": pa.array([FIRST + timedelta(days=day)] * number, pa.timestamp("us", "UTC")),
+            "visits": rng.standard_normal(number) + shift,
+            "orders": rng.poisson(3, number).astype(np.float64),
+            "plan": np.array(["basic", "plus", "pro"])[rng.integers(0, 3, number)],
+        }
+    )
+
+
+class Frame:
+    """As much of a frame as the drift part asks for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def toLocalIterator(self) -> Iterator[Any]:  # noqa: N802
+        return iter([SimpleNamespace(asDict=lambda row=row: row) for row in self.table.to_pylist()])
+
+
+def profiled(rows: pa.Table, wanted: Wanted) -> Frame:
+    sent = list(profiles_of_batches(rows.select(wanted.read).to_batches(max_chunksize=700), wanted))
+    return Frame(pa.Table.from_batches(merge_profiles(sent)))
+
+
+def placed(context: Any, made: Frame, name: str, at: datetime) -> pa.Table:
+    facts = {"use_case": "shop", "profile": name, "as_of": at, "profiled_at": context.now}
+    table = made.table
+    for key, value in facts.items():
+        kind = pa.string() if isinstance(value, str) else pa.timestamp("us", "UTC")
+        table = table.append_column(key, pa.array([value] * len(table), kind))
+    return table.select(list(PROFILES.names))
+
+
+@pytest.fixture
+def shifts(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
+    """By how much `visits` is shifted on each judged day."""
+    shifts: dict[int, float] = {}
+    training = pa.concat_tables([population(day, 0.0) for day in range(DAYS)])
+    monkeypatch.setattr(drifting, "build_table_profiles", lambda *a: profiled(training, a[3]))
+    monkeypatch.setattr(drifting, "build_frame_profiles", profiled)
+    monkeypatch.setattr(drifting, "training_sets_table", lambda _: None)
+    monkeypatch.setattr(drifting, "gold_builder", lambda _: None)
+    monkeypatch.setattr(drifting, "_placed", placed)
+
+    def rows(_: Any, __: Any, times: list[datetime]) -> Any:
+        day = (times[0] - FIRST).days
+        return SimpleNamespace(frame=population(day, shifts.get(day, 0.0)))
+
+    monkeypatch.setattr(drifting, "build_scoring_rows", rows)
+    return shifts
+
+
+def judge(root: Path, day: int, **changed: Any) -> dict[str, tuple[str, str]]:
+    """The verdicts of a day and their reasons, kept."""
+    use_case = SimpleNamespace(
+        name="shop",
+        slices=("plan",),
+        grid=SimpleNamespace(every=timedelta(days=1)),
+        features=[SimpleNamespace(name=name) for name in ("visits", "orders", "plan")],
+    )
+    context = SimpleNamespace(
+        lake=Lake(root, f"run-{day}", Layout(buckets=1, period="all")),
+        config=SimpleNamespace(monitor=LIMITS.model_copy(update=changed)),
+        use_case=use_case,
+        as_of=FIRST + timedelta(days=day),
+        now=FIRST + timedelta(days=day, hours=1),
+        again={},
+        spark=None,
+        progress=SimpleNamespace(say=lambda _: None),
+    )
+    batches = (derived_batch(table, {"day": day}) for table in (DRIFT, PERFORMANCE))
+    card = {"training_set_id": "t1"}
+    scored = Scored("champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{day}",), 2_000, *batches)
+    made = cast("Context", context)
+    moved = drifting.find_drift(made, scored)
+    assert moved.volume is None
+    drifting.commit_drift(made, scored, moved.features)
+    return {d.bins.column: (d.verdict, d.reason) for d in moved.features}
+
+
+def test_days_one_after_another(tmp_path: Path, shifts: dict[int, float]) -> None:
+    shifts |= dict.fromkeys(range(DAYS + 1, DAYS + 5), 0.25)
+    found = [judge(tmp_path, DAYS + day) for day in range(5)]
+    assert [day["visits"][0] for day in found] == ["ok", "warn", "warn", "alert", "alert"]
+    assert "its level is 0.2" in found[3]["visits"][1]
+    assert found[3]["visits"][1].endswith("the 3. day in a row")
+    assert {day[name][0] for day in found for name in ("orders", "plan")} == {"ok"}
+    lake = Lake(tmp_path, "reader")
+    rows = read_arrow(lake, DRIFT).to_pylist()
+    assert len(rows) == 15
+    worst = max(rows, key=lambda row: row["psi"])
+    assert worst["feature"] == "visits"
+    assert worst["wasserstein"] == pytest.approx(0.25, abs=0.08)
+    assert worst["kolmogorov_smirnov"] == pytest.approx(0.1, abs=0.04)
+    kept = read_arrow(lake, PROFILES).to_pylist()
+    assert {row["slice_value"] for row in kept if row["slice"] == "plan"} == {"basic", "plus", "pro"}
+    whole = [row for row in kept if row["profile"] == "training set t1" and not row["slice"]]
+    assert len(whole) == 3 * DAYS
+    assert sum(row["rows"] for row in whole) == 3 * DAYS * 2_000
+
+
+def test_the_same_day_again_is_read_and_not_made(
+    tmp_path: Path, shifts: dict[int, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = judge(tmp_path, DAYS)
+    for name in ("build_table_profiles", "build_frame_profiles"):
+        monkeypatch.setattr(drifting, name, None)
+    assert judge(tmp_path, DAYS) == first
+
+
+def test_a_known_event_is_neither_judged_nor_learnt_from(tmp_path: Path, shifts: dict[int, float]) -> None:
+    shifts |= {DAYS: 2.0, DAYS + 1: 0.0}
+    day = (FIRST + timedelta(days=DAYS)).date()
+    events = (KnownEvent(since=day, until=day + timedelta(days=1), columns=("visits",), because="a campaign"),)
+    assert judge(tmp_path, DAYS, events=events)["visits"] == (
+        "ok",
+        "not judged on a day of a known event: a campaign",
+    )
+    assert judge(tmp_path, DAYS + 1, events=events)["visits"][0] == "ok"
+
+
+def test_without_quiet_days_stated_limits_decide(tmp_path: Path, shifts: dict[int, float]) -> None:
+    shifts |= {DAYS: 0.6}
+    found = judge(tmp_path, DAYS, quiet_days=30)
+    assert found["visits"][0] == "alert"
+    assert found["visits"][1].endswith("21 quiet days are fewer than 30, so that stated limits decide")

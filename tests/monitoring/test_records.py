@@ -1,0 +1,112 @@
+"""What the monitor job keeps without Spark: alerts with whom they reached, and decisions."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from monitoring.test_alerts import SETTINGS, webhook
+from monitoring.test_drift import LIMITS, made
+from monitoring.test_retraining import POLICY
+from tidemill.cli import alerting, retraining
+from tidemill.cli.context import Context
+from tidemill.cli.drifting import Moved
+from tidemill.cli.judging import Scored
+from tidemill.core.config import Layout
+from tidemill.core.runs import run_folder, write_json
+from tidemill.data.commit import derived_batch
+from tidemill.data.read import read_arrow
+from tidemill.data.tables import Lake
+from tidemill.monitoring import drift
+from tidemill.monitoring.alerts import Alert
+from tidemill.monitoring.tables import ALERTS, DECISIONS, DRIFT, PERFORMANCE
+from tidemill.stats.expected import Estimate
+
+if TYPE_CHECKING:
+    from tidemill.models.registry import Registry
+
+FIRST = datetime(2026, 3, 1, tzinfo=UTC)
+CARD = {"times": {"final": []}, "gate_value": 0.8, "as_of": "2026-02-01T00:00:00Z"}
+MOVED = Alert("alert", "drift", "shop.count", "its level is 1.00 sd above the usual")
+
+
+def at(root: Path, day: int, **changed: Any) -> tuple[Context, Scored]:
+    """A run at a day, as far as these parts look at it."""
+    settings = {"alerts": SETTINGS, "monitor": LIMITS, "retraining": POLICY, **changed}
+    context = SimpleNamespace(
+        root=root,
+        lake=Lake(root, f"2026030{day}T000000Z-monitor-{day}", Layout(buckets=1, period="all")),
+        config=SimpleNamespace(**settings),
+        use_case=SimpleNamespace(name="shop", metric="roc_auc", sources=()),
+        as_of=FIRST + timedelta(days=day),
+        now=FIRST + timedelta(days=day, hours=1),
+    )
+    batches = (derived_batch(table, {"day": day}) for table in (DRIFT, PERFORMANCE))
+    scored = Scored("champion", cast("Any", SimpleNamespace(version="3")), CARD, (), ("p",), 500, *batches)
+    return cast("Context", context), scored
+
+
+def test_an_alert_is_sent_once_and_kept_each_time(tmp_path: Path) -> None:
+    with webhook() as (port, got):
+        told = SETTINGS.model_copy(update={"webhook": f"http://127.0.0.1:{port}/", "allow_hosts": ("127.0.0.1",)})
+        for day in (0, 1):
+            context, scored = at(tmp_path, day, alerts=told)
+            assert alerting.tell(context, scored, [MOVED]) == ()
+    assert len(got) == 1
+    assert "shop.count" in got[0][1]["text"]
+    assert got[0][1]["text"].endswith("20260300T000000Z-monitor-0/report.html")
+    rows = read_arrow(at(tmp_path, 2)[0].lake, ALERTS).to_pylist()
+    assert sorted((row["as_of"].day, row["sent"]) for row in rows) == [(1, True), (2, False)]
+    assert (
+        (run_folder(tmp_path, "20260300T000000Z-monitor-0") / "alerts.txt").read_text("utf-8").startswith("[tidemill")
+    )
+
+
+def test_what_could_not_be_sent_is_said_kept_and_tried_again(tmp_path: Path) -> None:
+    inside = SETTINGS.model_copy(update={"webhook": "http://127.0.0.1:9/"})
+    for day in (0, 1):
+        context, scored = at(tmp_path, day, alerts=inside)
+        (said,) = alerting.tell(context, scored, [MOVED])
+        assert said.startswith("'127.0.0.1' is 127.0.0.1, an address of the inside")
+    rows = read_arrow(context.lake, ALERTS).to_pylist()
+    assert [(row["sent"], row["failure"] is not None) for row in rows] == [(False, True)] * 2
+
+
+def test_a_silent_use_case_is_told_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, run in (("old", "20260101T000000Z-pipeline-1"), ("shop", "20260101T000000Z-pipeline-2")):
+        write_json(run_folder(tmp_path, run) / "summary.json", {"status": "ok", "use_case": name, "run_id": run})
+    context, scored = at(tmp_path, 5)
+    found = alerting.find_alerts(context, scored, Moved([made("a", "warn"), made("b", "ok")], "few rows"), None)
+    assert [(a.severity, a.kind, a.subject) for a in found] == [
+        ("warn", "drift", "shop.a"),
+        ("alert", "volume", "shop"),
+        ("warn", "silent_job", "old"),
+    ]
+
+
+def test_decisions_look_back_at_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retraining, "training_times", lambda _: ())
+    registry = cast("Registry", SimpleNamespace(versions=lambda _: [SimpleNamespace(tags={"as_of": CARD["as_of"]})]))
+    policy = POLICY.model_copy(update={"every_days": None, "mode": "act"})
+
+    def decide(day: int, verdict: drift.VerdictName) -> str:
+        context, scored = at(tmp_path, day, retraining=policy)
+        found, whole, expected = [made("a", verdict)], drift.Verdict(verdict, ""), Estimate(None, "refused")
+        return retraining.decide_retraining(context, registry, scored, found, whole, None, expected).action
+
+    days: list[drift.VerdictName] = ["ok", "alert", "alert"]
+    made_of_days = [decide(day, verdict) for day, verdict in enumerate(days)]
+    assert made_of_days == ["none", "none", "retrain_and_promote"]
+    rows = read_arrow(at(tmp_path, 3)[0].lake, DECISIONS).to_pylist()
+    assert sorted((row["as_of"].day, row["action"], row["drift"]) for row in rows)[2] == (
+        3,
+        "retrain_and_promote",
+        "alert",
+    )
+    held = retraining.why_not_to_train(at(tmp_path, 2, retraining=policy)[0])
+    assert held is not None
+    assert held.startswith("the decision at 2026-03-02T00:00:00Z was not to retrain: no drift alert")
+    assert retraining.why_not_to_train(at(tmp_path, 3, retraining=policy)[0]) is None
+    advising = policy.model_copy(update={"mode": "advise"})
+    assert retraining.why_not_to_train(at(tmp_path, 2, retraining=advising)[0]) is None
