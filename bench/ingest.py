@@ -205,7 +205,8 @@ def our_jobs(format_: str, folder: str, jobs: tuple[str, ...], data: Path, out: 
     """Runs jobs as `./spark-submit.sh` does, with a feature repository of one use case and one contract."""
     from importlib import import_module
 
-    from tidemill.cli.job import PIPELINE, run_jobs
+    from tidemill.cli.job import run_jobs
+    from tidemill.cli.summary import PIPELINE
 
     repo = out / "repo"
     (repo / "contracts").mkdir(parents=True)

@@ -18,15 +18,15 @@ from tidemill.cli.arguments import jobs_up_to, parse_arguments
 from tidemill.cli.context import Asked, Context
 from tidemill.cli.failures import end_on_signal, explain, stopped
 from tidemill.cli.plan import check_declarations
-from tidemill.cli.result import FAILED, OK, SKIPPED, Result, Step, landed_balance
+from tidemill.cli.result import FAILED, Result, Step
 from tidemill.cli.screen import show
-from tidemill.cli.tables import table_versions
+from tidemill.cli.summary import PIPELINE, published, summary_of
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.core.progress import Progress
-from tidemill.core.runs import RECORD, SUMMARY, new_run_id, run_folder, summaries, write_json
+from tidemill.core.runs import RECORD, SUMMARY, new_run_id, run_folder, write_json
 from tidemill.core.time import format_time, parse_time
 from tidemill.data.tables import Lake
 from tidemill.models.use_case import load_use_case
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
 HOME = Path(__file__).resolve().parents[3]
-PIPELINE = "pipeline"
 Job = tuple[str, "Callable[[Context], Result]"]
 
 
@@ -91,7 +90,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
     if folder is not None and code == Exit.OK:
         write_json(folder / SUMMARY, summary)
     if as_json:
-        print(json.dumps(_published(summary), allow_nan=False))
+        print(json.dumps(published(summary), allow_nan=False))
     elif code == Exit.OK:
         show(summary)
     return int(code)
@@ -178,7 +177,7 @@ def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.N
                 result = run(context)
             steps.append(Step(job, result, time.monotonic() - began))
             failpoint("job.done", job)
-    return _summary(name, context, steps)
+    return summary_of(context, steps, whole=name == PIPELINE)
 
 
 def _record(context: Context, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -195,53 +194,10 @@ def _record(context: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _summary(name: str, context: Context, steps: list[Step]) -> dict[str, Any]:
-    skipped = all(step.result.status == SKIPPED for step in steps)
-    summary: dict[str, Any] = {
-        "status": SKIPPED if skipped else OK,
-        "steps": [step.as_json() for step in steps],
-        "tables": table_versions(context),
-        "counts": landed_balance(steps),
-        "model": {},
-        "metrics": {},
-        "notes": [note for step in steps for note in step.result.notes],
-        "facts": {},
-    }
-    if "as_of" in context.__dict__:
-        summary["as_of"] = format_time(context.as_of)
-    for step in steps:
-        summary["model"] |= dict(step.result.model)
-        summary["metrics"] |= dict(step.result.metrics)
-        summary["facts"] |= dict(step.result.facts)
-        summary |= {
-            k: v for k, v in {"drift": step.result.drift, "report": step.result.report}.items() if v is not None
-        }
-    if skipped and name == PIPELINE:
-        return _finished_before(context, summary)
-    return summary
-
-
-def _finished_before(context: Context, summary: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the run that did the work, with its `run_id`; steps, status and champion are those of this run."""
-    for earlier in summaries(context.root):
-        same = ("job", "use_case", "as_of")
-        wanted = {"job": PIPELINE, "use_case": context.use_case.name, "as_of": summary.get("as_of")}
-        if earlier.get("status") == OK and all(earlier.get(k) == wanted[k] for k in same):
-            model = earlier.get("model", {}) | summary["model"]  # somebody may have approved or taken back since
-            return {**earlier, "status": SKIPPED, "steps": summary["steps"], "model": model}
-    return summary
-
-
 def _plan(name: str, context: Context, jobs: list[Job]) -> int:
     when = ", ".join(format_time(t) for t in context.requested) or "the use case's default time"
     print(f"{name} would run {', '.join(job for job, _ in jobs)} for {context.use_case.name} at {when}")
     return int(Exit.OK)
-
-
-def _published(summary: dict[str, Any]) -> dict[str, Any]:
-    """The documented fields; those that do not apply are left out."""
-    kept = {k: v for k, v in summary.items() if k not in {"notes", "facts"}}
-    return {k: v for k, v in kept.items() if v not in ({}, None)}
 
 
 def _failed(summary: dict[str, Any], error: TidemillError, folder: Path | None) -> None:
