@@ -98,7 +98,7 @@ def test_the_command_shows_text_json_and_mermaid(console: Console) -> None:
     found = json.loads(out)
     assert code == 0
     assert found["retried"] == [69, 75, 137, 143]
-    assert found["beside"] == ["maintain", "replay"]
+    assert found["beside"] == ["maintain", "replay", "reproduce", "backtest"]
     assert {flow["flow"]: flow["edges"] for flow in found["flows"]}["everything"] == EVERYTHING
     assert found["flows"][0]["jobs"][4] == {"job": "materialize", "needs": ["build_features"]}
     assert console("dag", "weekly_report", "--mermaid")[1] == (

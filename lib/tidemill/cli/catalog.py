@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tidemill.cli.catalog_entries import catalog_entries
-from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
+from tidemill.cli.environment import tracking_of
+from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
 from tidemill.core.runs import write_text
 from tidemill.core.time import format_time
 from tidemill.data.tables import Lake
@@ -36,13 +37,14 @@ def catalog(
     repo: Repo = REPO,
     html: Html = None,
     page: Page = False,
+    env: Env = "local",
     as_json: Json = False,
 ) -> None:
     """Shows what every source, view, feature, label and model is, where it comes from and who uses it."""
     known_root(root)
     names = [use_case] if use_case is not None else use_case_names(repo)
     cases = [load_use_case(repo, name) for name in names]
-    entries = catalog_entries(Lake(root.resolve(), "console"), repo, cases)
+    entries = catalog_entries(Lake(root.resolve(), "console"), repo, cases, tracking_of(env))
     generated = format_time(datetime.now(UTC).replace(microsecond=0))
     for path in ([html] if html is not None else []) + ([root / PAGE] if page else []):
         write_text(path.resolve(), render_catalog(entries, generated=generated))

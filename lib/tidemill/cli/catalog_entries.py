@@ -43,15 +43,16 @@ class _Place:
     used: Mapping[tuple[str, str], tuple[str, ...]]
 
 
-def catalog_entries(lake: Lake, repo: Path, cases: list[UseCase]) -> tuple[Entry, ...]:
+def catalog_entries(lake: Lake, repo: Path, cases: list[UseCase], tracking: str = "") -> tuple[Entry, ...]:
     """The catalogue of use cases.
 
     Args:
         lake: their tables; what holds nothing yet is shown as declared.
         repo: the feature repository, for its contracts.
         cases: to show.
+        tracking: the address of the server that keeps their models; empty where the registry lies below the root.
     """
-    models, used = _models(lake, cases)
+    models, used = _models(lake, cases, tracking)
     place = _Place(repo, lake, models, used)
     return tuple(_entry(place, case) for case in cases)
 
@@ -144,18 +145,18 @@ def _label(place: _Place, case: UseCase, origin: Origin) -> Item:
 
 
 def _models(
-    lake: Lake, cases: list[UseCase]
+    lake: Lake, cases: list[UseCase], tracking: str
 ) -> tuple[dict[str, tuple[Model, ...]], dict[tuple[str, str], tuple[str, ...]]]:
     """The registered versions of each use case, and by use case and feature the versions that were trained on it."""
     models: dict[str, tuple[Model, ...]] = {}
     used: dict[tuple[str, str], tuple[str, ...]] = {}
-    if not (lake.root / "mlflow" / "mlflow.db").exists():
+    if not tracking and not (lake.root / "mlflow" / "mlflow.db").exists():
         return models, used
     from tidemill.core.frozen import thaw
     from tidemill.models.card import CARD, DECLARATION
     from tidemill.models.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 
-    registry = Registry(lake.root)
+    registry = Registry(lake.root, tracking)
     for case in cases:
         aliases = {alias: registry.alias(case.name, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)}
         for version in registry.versions(case.name):

@@ -12,9 +12,9 @@ from typing import NoReturn
 import typer
 
 from tidemill.cli import catalog, contracts, dag, doctor, edge, promotions, quarantine, service
+from tidemill.cli.environment import store_description
 from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
-from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import summaries
 from tidemill.core.time import from_micros
@@ -62,10 +62,8 @@ def lookup(
     found = load_use_case(repo, use_case)
     known_root(root)
     from tidemill.features.feast_store import online_rows, open_store
-    from tidemill.features.repository import repository_yaml
 
-    described = load_config(HOME / "conf", env).services.feature_store
-    store = open_store(repository_yaml(repo, REPO, described), root.resolve())
+    store = open_store(store_description(repo, env), root.resolve())
     row = online_rows(store, use_case, found.entity.key, [key], times=True)[0]
     features = {f.name: row[f.name] for f in found.features}
     if all(value is None for value in features.values()):

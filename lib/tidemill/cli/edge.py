@@ -8,20 +8,23 @@ from typing import Annotated
 
 import typer
 
-from tidemill.cli.shown import ROOT, Json, Root, known_root
+from tidemill.cli.environment import open_registry
+from tidemill.cli.shown import ROOT, Env, Json, Root, known_root
 from tidemill.core.errors import Exit, TidemillError
 
 Folder = Annotated[Path, typer.Argument(help="A new folder.")]
 Version = Annotated[str | None, typer.Option(help="Of the model; by default the champion.")]
 
 
-def export(use_case: str, folder: Folder, version: Version = None, root: Root = ROOT, as_json: Json = False) -> None:
+def export(
+    use_case: str, folder: Folder, version: Version = None, root: Root = ROOT, env: Env = "local", as_json: Json = False
+) -> None:
     """Writes a model with a handler, examples and a self-test into a new folder; it needs nothing of this project."""
     known_root(root)
-    from tidemill.models.registry import CHAMPION, Registry
+    from tidemill.models.registry import CHAMPION
     from tidemill.serving.bundle import write_bundle
 
-    registry = Registry(root.resolve())
+    registry = open_registry(root, env)
     known = [item.version for item in registry.versions(use_case)]
     number = version or registry.alias(use_case, CHAMPION)
     if number not in known:

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from tidemill.cli.environment import open_registry
 from tidemill.cli.overruling import approve as approve_version
 from tidemill.cli.overruling import roll_back
 from tidemill.cli.promoting import read_promotions
-from tidemill.cli.shown import ROOT, Json, Root, known_root, show_rows
+from tidemill.cli.shown import ROOT, Env, Json, Root, known_root, show_rows
 from tidemill.data.tables import Lake
-from tidemill.models.registry import Registry
 
 
 def _user() -> str:
@@ -40,10 +40,13 @@ def promotions(
     _show(sorted(rows, key=lambda row: row["decided_at"], reverse=True), evidence=evidence, as_json=as_json)
 
 
-def approve(use_case: str, version: str, because: Because, by: By, root: Root = ROOT, as_json: Json = False) -> None:
+def approve(
+    use_case: str, version: str, because: Because, by: By, root: Root = ROOT, env: Env = "local", as_json: Json = False
+) -> None:
     """Makes a challenger that waits for approval (promote.approval) the champion."""
     lake = _lake(root)
-    made = approve_version(lake, Registry(lake.root), use_case, version, by=by, because=because, now=datetime.now(UTC))
+    registry = open_registry(lake.root, env)
+    made = approve_version(lake, registry, use_case, version, by=by, because=because, now=datetime.now(UTC))
     _show([made], evidence=False, as_json=as_json)
 
 
@@ -53,11 +56,13 @@ def rollback(
     by: By,
     to: Annotated[str | None, typer.Option(help="A version that was champion (default: the one before).")] = None,
     root: Root = ROOT,
+    env: Env = "local",
     as_json: Json = False,
 ) -> None:
     """Makes the former version champion again, from the as-of time on at which the present one became champion."""
     lake = _lake(root)
-    made = roll_back(lake, Registry(lake.root), use_case, to, by=by, because=because, now=datetime.now(UTC))
+    registry = open_registry(lake.root, env)
+    made = roll_back(lake, registry, use_case, to, by=by, because=because, now=datetime.now(UTC))
     _show([made], evidence=False, as_json=as_json)
 
 

@@ -75,8 +75,8 @@ def decide_retraining(
 
 def importance(card: Mapping[str, Any]) -> Mapping[str, float] | None:
     """How much a model relies on each feature, where its card says so."""
-    found: Mapping[str, float] | None = card.get("importance")
-    return found
+    found = card.get("importance")
+    return None if found is None else {item["name"]: item["mean"] for item in found["features"]}
 
 
 def why_not_to_train(context: Context) -> str | None:

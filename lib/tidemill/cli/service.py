@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidemill.cli.environment import open_registry, store_description
 from tidemill.cli.job import HOME
-from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root
+from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data.tables import Lake
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tidemill.serving.follow import Ground
 
 Names = Annotated[list[str] | None, typer.Argument(help="Use cases; by default all that have a registered model.")]
-Env = Annotated[str, typer.Option("--env", help="The configuration overlay.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="A configuration key: serve.rate=50")]
 _WAIT_SECONDS = 10.0
 
@@ -60,7 +60,7 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tidemill").setLevel(logging.INFO)
     place, metrics = root.resolve(), ServiceMetrics()
-    champions = Champions(lambda: _open_ground(place, repo), metrics, use_cases or ())
+    champions = Champions(lambda: _open_ground(place, repo, env), metrics, use_cases or ())
     log = RequestLog(Lake(place, f"serve-{os.getpid()}", lease_timeout=_WAIT_SECONDS), settings, metrics)
     print(f"http://{host}:{port} (end with Ctrl-C)", flush=True)
     uvicorn.run(
@@ -86,14 +86,12 @@ def key(name: str, as_json: Json = False) -> None:
     print(f"key, shown this once: {made}\nserve:\n  keys:\n    {name}: {digest}")
 
 
-def _open_ground(root: Path, repo: Path) -> Ground:
+def _open_ground(root: Path, repo: Path, env: str) -> Ground:
     from tidemill.features.feast_reading import OnlineReader
     from tidemill.features.feast_store import open_store
-    from tidemill.features.repository import repository_yaml
-    from tidemill.models.registry import Registry
     from tidemill.serving.follow import Ground
 
-    return Ground(Registry(root), OnlineReader(open_store(repository_yaml(repo, REPO), root)))
+    return Ground(open_registry(root, env), OnlineReader(open_store(store_description(repo, env), root)))
 
 
 def _loopback(host: str) -> bool:

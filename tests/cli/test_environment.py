@@ -1,0 +1,30 @@
+"""What the console command takes from an environment, and from a model's card."""
+
+from __future__ import annotations
+
+import pytest
+from tidemill.cli.environment import store_description, tracking_of
+from tidemill.cli.job import HOME
+from tidemill.cli.retraining import importance
+
+
+def test_models_lie_below_the_root_unless_an_environment_names_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://models.example:5000")
+    assert (tracking_of("local"), tracking_of("cluster")) == ("", "http://models.example:5000")
+
+
+def test_an_environment_has_its_own_description_of_the_online_store() -> None:
+    repo = HOME / "feature_repo"
+    assert store_description(repo, "local") == repo / "feature_store.yaml"
+
+
+def test_a_card_says_what_a_model_relies_on() -> None:
+    card = {
+        "importance": {
+            "rows": 10,
+            "unit": "margin",
+            "features": [{"name": "a", "mean": 0.5}, {"name": "b", "mean": 0.0}],
+        }
+    }
+    assert importance(card) == {"a": 0.5, "b": 0.0}
+    assert importance({"importance": None}) is importance({}) is None
