@@ -1,7 +1,5 @@
 """What the console command takes from an environment, and from a model's card."""
 
-from __future__ import annotations
-
 import pytest
 from tidemill.cli.environment import store_description, tracking_of
 from tidemill.cli.job import HOME
@@ -9,7 +7,7 @@ from tidemill.cli.retraining import importance
 
 
 def test_models_lie_below_the_root_unless_an_environment_names_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://models.example:5000")
+    monkeypatch.setenv("TIDEMILL_TRACKING", "http://models.example:5000")
     assert (tracking_of("local"), tracking_of("cluster")) == ("", "http://models.example:5000")
 
 
