@@ -1,5 +1,6 @@
 """What the monitor job keeps without Spark: alerts with whom they reached, and decisions."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +62,16 @@ def test_an_alert_is_sent_once_and_kept_each_time(tmp_path: Path) -> None:
     assert (
         (run_folder(tmp_path, "20260300T000000Z-monitor-0") / "alerts.txt").read_text("utf-8").startswith("[tidemill")
     )
+
+
+def test_the_same_time_judged_again_sends_nothing_again(tmp_path: Path) -> None:
+    with webhook() as (port, got):
+        told = SETTINGS.model_copy(update={"webhook": f"http://127.0.0.1:{port}/", "allow_hosts": ("127.0.0.1",)})
+        for late in ("p", "q"):
+            context, scored = at(tmp_path, 0, alerts=told)
+            scored = replace(scored, drift_batch=derived_batch(DRIFT, {"day": 0, "predictions": late}))
+            alerting.tell(context, scored, [MOVED])
+    assert len(got) == 1
 
 
 def test_what_could_not_be_sent_is_said_kept_and_tried_again(tmp_path: Path) -> None:

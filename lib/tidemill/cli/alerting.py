@@ -111,10 +111,10 @@ def _started(run_id: str) -> str:
 
 
 def _sent(context: Context) -> dict[str, date]:
-    """When each alert of the use case was last sent, by its key."""
+    """When each alert of the use case was last sent, by its key; an earlier judgement of T counts."""
     if version_of(context.lake, ALERTS) is None:
         return {}
-    where = (pc.field("use_case") == context.use_case.name) & pc.field("sent") & (pc.field("as_of") < context.as_of)
+    where = (pc.field("use_case") == context.use_case.name) & pc.field("sent") & (pc.field("as_of") <= context.as_of)
     found: dict[str, date] = {}
     for row in sorted(read_arrow(context.lake, ALERTS, where=where).to_pylist(), key=lambda row: row["as_of"]):
         key = alerts.Alert(row["severity"], row["kind"], row["subject"], row["text"]).key
