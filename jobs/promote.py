@@ -9,6 +9,7 @@ from tidemill.cli.job import main
 from tidemill.cli.models import champion
 from tidemill.cli.promoting import decision_row, follow, open_promotions, record_decision
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.retraining import why_not_to_promote
 from tidemill.models.gate import decide
 from tidemill.models.promotion import crown, decided_about, outdated
 from tidemill.models.registry import CHALLENGER, CHAMPION, Registry
@@ -24,6 +25,9 @@ def run(context: Context) -> Result:
     number = registry.alias(name, CHALLENGER)
     if number is None:
         return Result(SKIPPED, notes=("there is no challenger to promote",))
+    held = why_not_to_promote(context)
+    if held is not None:
+        return Result(SKIPPED, model=_model(context, registry, number), notes=(held,))
     rows = open_promotions(lake)
     seen, before = crown(rows, name, context.as_of), decided_about(rows, name, number)
     if before is not None and not outdated(before, seen):
