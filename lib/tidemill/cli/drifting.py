@@ -79,8 +79,9 @@ def find_drift(context: Context, scored: Scored) -> Moved:
         for f in context.use_case.features
     ]
     first = context.use_case.features[0].name
-    told = [_all_days(context, found[first]) for found in (quiet, newest)]
-    volume = None if _event(context, "", context.as_of.date()) else odd_volume(*told, season, limits)
+    volume = None
+    if not _event(context, "", context.as_of.date()):
+        volume = odd_volume(_all_days(context, quiet[first]), _all_days(context, newest[first]), season, limits)
     year = 12.0 if context.use_case.grid.every == MONTH else _DAYS_OF_A_YEAR / step
     return Moved(drift.compare(watched, season, limits, year), volume)
 
