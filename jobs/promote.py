@@ -9,6 +9,7 @@ from tidemill.cli.job import main
 from tidemill.cli.models import champion
 from tidemill.cli.promoting import decision_row, follow, open_promotions, record_decision
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.retraining import why_not_to_promote
 from tidemill.core.time import format_time, parse_time
 from tidemill.models.gate import decide
 from tidemill.models.promotion import crown, decided_about, outdated
@@ -33,6 +34,9 @@ def run(context: Context) -> Result:
     if before is not None and not outdated(before, seen):
         follow(lake, registry, name)
         return Result(SKIPPED, model=_model(context, registry, number))
+    held = why_not_to_promote(context)
+    if held is not None:
+        return Result(SKIPPED, model=_model(context, registry, number), notes=(held,))
     found = gather(context, registry, challenger, champion(context, registry, context.as_of))
     made = decide(found.evidence, context.config.promote)
     row = decision_row(name, context.as_of, context.now, number, rows, found, made)
