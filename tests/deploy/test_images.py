@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from tidemill.cli.console import app
 from tidemill.core.config import load_config
 from tidemill.core.quiet import quiet
 from tidemill.orchestration.dag import ORDER, OUTSIDE
+from tidemill.serving.guard import PROBES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -199,6 +201,18 @@ def test_services_start_programs_with_options_that_they_have() -> None:
         check_command(entrypoint, service["command"])
     settings = load_config(HOME / "conf", "local", (f"serve.keys.demo={DIGEST}", "serve.hosts=[a, b]")).serve
     assert settings.keys == {"demo": DIGEST}
+
+
+def test_the_service_on_kubernetes_is_called_by_its_name_and_probed() -> None:
+    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes" / "service.yaml").read_text("utf-8"))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    arguments = [text.replace("$(SERVICE_KEY_SHA256)", DIGEST) for text in container["args"]]
+    check_command(words("service", "ENTRYPOINT"), arguments)
+    sets = [value for option, value in itertools.pairwise(arguments) if option == "--set"]
+    name, namespace = (service["metadata"][part] for part in ("name", "namespace"))
+    called = {name, f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"}
+    assert set(load_config(HOME / "conf", "local", tuple(sets)).serve.hosts) == called
+    assert {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")} == {*PROBES}
 
 
 def test_services_are_pinned_watched_and_published_here_only() -> None:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tidemill.core.errors import TidemillError, nearest
 from tidemill.core.time import format_time
 from tidemill.features.requested import request_fields
 from tidemill.serving.answers import Asked, build_answers
-from tidemill.serving.guard import Guard
+from tidemill.serving.guard import Guard, Hosts
 from tidemill.serving.messages import Predictions, Refusal, prediction_of, question_schema, read_question
 from tidemill.serving.page import HEADERS, page
 from tidemill.serving.refusals import refused, response_of
@@ -157,7 +156,7 @@ def build_app(service: Service) -> FastAPI:
         service.metrics.requested(name if name in service.champions.models else "", status, seconds)
 
     app.add_middleware(Guard, settings=settings, note=note)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts), www_redirect=False)
+    app.add_middleware(Hosts, allowed_hosts=list(settings.hosts), www_redirect=False)
     return app
 
 
