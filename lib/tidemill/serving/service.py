@@ -41,6 +41,7 @@ LOG = logging.getLogger(__name__)
 _REFUSALS = {
     status: {"model": Refusal, "description": said}
     for status, said in (
+        (400, "An object of the body has two values of one name."),
         (401, "The key is missing or not known."),
         (404, "No such use case is served."),
         (408, "The body took too long."),
