@@ -53,7 +53,11 @@ def decide_retraining(
             promised=card["gate_value"],
             new_times=len([t for t in training_times(context) if t not in seen]),
             age=_days(context, card["as_of"]),
-            trained=tuple(_days(context, v.tags["as_of"]) for v in registry.versions(context.use_case.name)),
+            trained=tuple(
+                _days(context, v.tags["as_of"])
+                for v in registry.versions(context.use_case.name)
+                if parse_time(v.tags["as_of"]) <= context.as_of
+            ),
         ),
         context.config.retraining,
     )
