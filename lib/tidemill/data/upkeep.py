@@ -80,9 +80,13 @@ def remove_unneeded(lake: Lake, table: Table, hours: int) -> Removed:
         )
         pinned = pinned_files(lake.root, table.label)
         for name in unneeded:
+            file = path / name
+            if file.name.startswith("."):
+                continue  # a checksum that Spark wrote beside a file, and goes with it
             if name in pinned:
                 kept += 1
-            elif (path / name).exists():
-                (path / name).unlink()
+            elif file.exists():
+                file.unlink()
+                file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
                 removed += 1
     return Removed(removed, kept)
