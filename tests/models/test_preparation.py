@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from pyspark.ml import Pipeline
+from pyspark.ml.feature import OneHotEncoder
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 from scipy.stats import chi2_contingency
@@ -137,6 +138,17 @@ def test_rare_and_empty_categories_share_the_place_of_unseen_ones(spark: SparkSe
     assert list(found.labelsArray[0]) == ["often", "a", "b"]
     asked = spark.createDataFrame([(v,) for v in ("often", "a", "b", "c", "", None, "new")], "kind string")
     assert [r["place"] for r in found.transform(asked).toLocalIterator()] == [0, 1, 2, 3, 3, 3, 3]
+
+
+def test_texts_may_have_different_numbers_of_categories(spark: SparkSession) -> None:
+    made = spark.createDataFrame([("a", "x"), ("b", "x"), ("b", None), ("c", "x")], "many string, one string")
+    encoder = OneHotEncoder(inputCols=["m", "o"], outputCols=["vm", "vo"], handleInvalid="keep")
+    indexer = Categories(["many", "one"], ["m", "o"]).fit(made)
+    assert [list(labels) for labels in indexer.labelsArray] == [["b", "a", "c"], ["x"]]
+    found = encoder.fit(indexer.transform(made)).transform(indexer.transform(made))
+    assert sorted((r["m"], r["o"], len(r["vm"]), len(r["vo"])) for r in found.toLocalIterator()) == [
+        (0.0, 0.0, 4, 2), (0.0, 1.0, 4, 2), (1.0, 0.0, 4, 2), (2.0, 0.0, 4, 2),
+    ]  # fmt: skip
 
 
 def test_a_category_of_a_million_values_is_a_thousand_and_the_rest(spark: SparkSession) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml import Estimator
 from pyspark.ml.feature import StringIndexerModel
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 MOST = 1000
 
@@ -43,4 +43,19 @@ class Categories(Estimator[StringIndexerModel]):
         labels: list[list[str]] = [[] for _ in self._inputs]
         for row in kept.toLocalIterator():
             labels[row["place"]].append(row["text"])
-        return StringIndexerModel.from_arrays_of_labels(labels, self._inputs, self._outputs, handleInvalid="keep")
+        return _indexer(dataset.sparkSession, labels, self._inputs, self._outputs)
+
+
+def _indexer(
+    session: SparkSession, labels: Sequence[Sequence[str]], inputs: Sequence[str], outputs: Sequence[str]
+) -> StringIndexerModel:
+    """A StringIndexerModel; its own `from_arrays_of_labels` fills lists of unequal length up with nulls."""
+    gateway: Any = session.sparkContext._gateway  # the one way to arrays of Java
+    text = gateway.jvm.java.lang.String
+    arrays = gateway.new_array(text, len(labels), 0)
+    for place, names in enumerate(labels):
+        arrays[place] = gateway.new_array(text, len(names))
+        for at, name in enumerate(names):
+            arrays[place][at] = name
+    made = StringIndexerModel._create_from_java_class("org.apache.spark.ml.feature.StringIndexerModel", arrays)
+    return made.setInputCols(list(inputs)).setOutputCols(list(outputs)).setHandleInvalid("keep")
