@@ -12,7 +12,7 @@ from conftest import make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import AS_OF, START, as_csv, orders
 from tidemill.data.pins import pins
-from tidemill.models.search import fit_recipe
+from tidemill.models.fits import fit_recipe
 
 if TYPE_CHECKING:
     from typing import Any
