@@ -9,6 +9,8 @@ from tidemill.cli.job import main
 from tidemill.cli.models import champion
 from tidemill.cli.promoting import decision_row, follow, open_promotions, record_decision
 from tidemill.cli.result import OK, SKIPPED, Result
+from tidemill.cli.retraining import why_not_to_promote
+from tidemill.core.time import format_time, parse_time
 from tidemill.models.gate import decide
 from tidemill.models.promotion import crown, decided_about, outdated
 from tidemill.models.registry import CHALLENGER, CHAMPION, Registry
@@ -24,15 +26,21 @@ def run(context: Context) -> Result:
     number = registry.alias(name, CHALLENGER)
     if number is None:
         return Result(SKIPPED, notes=("there is no challenger to promote",))
+    challenger = registry.version(name, number)
+    if parse_time(challenger.tags["as_of"]) > context.as_of:
+        return Result(SKIPPED, notes=(f"the challenger, version {number}, was trained as of a later time",))
     rows = open_promotions(lake)
     seen, before = crown(rows, name, context.as_of), decided_about(rows, name, number)
     if before is not None and not outdated(before, seen):
         follow(lake, registry, name)
         return Result(SKIPPED, model=_model(context, registry, number))
-    found = gather(context, registry, registry.version(name, number), champion(context, registry, context.as_of))
+    held = why_not_to_promote(context)
+    if held is not None:
+        return Result(SKIPPED, model=_model(context, registry, number), notes=(held,))
+    found = gather(context, registry, challenger, champion(context, registry, context.as_of))
     made = decide(found.evidence, context.config.promote)
     row = decision_row(name, context.as_of, context.now, number, rows, found, made)
-    again = {} if before is None else {"champion": row["champion_version"]}
+    again = {} if before is None else {"champion": row["champion_version"], "after": format_time(before["decided_at"])}
     record_decision(lake, registry, row, seen, {"challenger": number, **again})
     facts = {"decision": f"{made.decision}: {'; '.join(row['reasons'])}"}
     return Result(OK, model=_model(context, registry, number), facts=facts)

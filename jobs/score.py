@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.cli.freshness import check_freshness
 from tidemill.cli.job import main
-from tidemill.cli.models import registered_graph, scoring_versions
+from tidemill.cli.models import check_still_declared, registered_graph, scoring_versions
 from tidemill.cli.plan import gold_builder
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.errors import Exit, TidemillError
@@ -34,7 +34,16 @@ def run(context: Context) -> Result:
     for at in dict.fromkeys((context.as_of, *context.requested)):
         gold = "-".join(b for view in use_case.views for b in view_batches(lake, view, [at]))
         entries = ledger.entries(lake.root, context.silver(use_case.label.population.source).label)
-        for role, version in scoring_versions(context, registry, at):
+        versions = scoring_versions(context, registry, at)
+        if not versions:
+            raise TidemillError(
+                "E_NO_MODEL",
+                f"no version was champion at {format_time(at)}, and none that was trained by then is challenger",
+                where=f"registered model {use_case.name!r}",
+                next_step="run train and promote for that time first, or the whole pipeline",
+                exit_code=Exit.NO_INPUT,
+            )
+        for role, version in versions:
             inputs = {
                 "as_of": format_time(at),
                 "model": version.version,
@@ -52,6 +61,7 @@ def run(context: Context) -> Result:
                     "gold_batch": gold,
                     "batch_id": batch.batch_id,
                 }
+                check_still_declared(registry, version, use_case)
                 graph = registered_graph(registry, version, context.config.score.reasons)
                 predictions = build_predictions(builder, use_case, at, graph, table, beside)
                 facts = {"score_join": predictions.path}

@@ -45,7 +45,7 @@ FOUND = Gathered(
         20,
     ),
     gate_rows=400,
-    represented=False,
+    represented=None,
 )
 
 

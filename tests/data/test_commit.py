@@ -1,5 +1,6 @@
 """The commit primitive: one batch is one commit, whatever ends the process in between."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace as changed
@@ -9,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
@@ -17,12 +19,14 @@ from tidemill.core.config import Layout
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.core.lease import lease
-from tidemill.data import ledger
+from tidemill.data import ledger, worker_rows
 from tidemill.data.column_stats import ColumnStats, column_stats
 from tidemill.data.commit import commit, derived_batch, ledgered, recover
 from tidemill.data.layout import with_layout
 from tidemill.data.read import layout_of, read, read_arrow, rows_of, version_of
+from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake, Table
+from tidemill.data.upkeep import remove_unneeded
 from tidemill.data.worker_rows import WorkerRows
 from tidemill.data.write import Batch, Slice, write_rows
 
@@ -261,6 +265,8 @@ def test_rows_that_workers_write_are_one_batch(lake: Lake, spark: SparkSession) 
     assert sorted(read_arrow(lake, parted)["size"].to_pylist()) == list(range(0, 20, 2))
     assert sorted(row["size"] for row in read(spark, lake, parted).toLocalIterator()) == list(range(0, 20, 2))
     assert rows_of(lake, parted) == 10
+    assert remove_unneeded(lake, parted, 0).removed > 0  # what the crash left behind
+    assert rows_of(lake, parted) == read(spark, lake, parted).count() == 10
     nothing = WorkerRows(spark, [((1, 2), 1)], make, {"batch_id": TWO.batch_id}, even)
     assert commit(lake, parted, TWO, nothing).entry.counts == {"read": 1}
     assert rows_of(lake, parted) == 10
@@ -283,6 +289,24 @@ def test_the_log_keeps_the_bounds_of_what_workers_wrote(lake: Lake, spark: Spark
     assert found["name"] == ColumnStats(rows=4, nulls=None, low=None, high=None)
     late = read(spark, lake, table).where(F.col("event_time") > F.lit(start + timedelta(microseconds=3)))
     assert late.count() == 1
+
+
+@pytest.mark.parametrize("sizes", [[6], [2, 6], [6, 0], [2, 6, 0], [2, 6, 3], [0, 0], [0, 6, 6, 0]])
+def test_batches_of_any_sizes_are_written_whole(
+    lake: Lake, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, sizes: list[int]
+) -> None:
+    columns = (("position", "bigint"), ("batch_id", "string"))
+    schema = delta_schema(columns[:1])
+    target = worker_rows._Target(lake.path(THINGS), "batch_id=one", schema, ("position",))
+    batches = [pa.record_batch({"position": pa.array(range(size), pa.int64())}, schema=schema) for size in sizes]
+    monkeypatch.setattr(worker_rows, "_ROWS_OF_A_GROUP", 5)
+    monkeypatch.setattr(worker_rows, "_LARGEST", 0)
+    answers = list(worker_rows._write_task(target, lambda item: [item], worker_rows.as_made, batches))
+    found = [row for answer in answers for row in answer.to_pylist()]
+    assert sum(row["made"] for row in found) == sum(row["rows"] for row in found) == sum(sizes)
+    written = [pq.read_table(lake.path(THINGS) / row["path"]) for row in found if row["rows"]]
+    assert sum(table.num_rows for table in written) == sum(sizes)
+    assert all(json.loads(row["stats"])["maxValues"]["position"] == 5 for row in found if row["rows"] == 6)
 
 
 def test_one_writer_at_a_time(lake: Lake) -> None:

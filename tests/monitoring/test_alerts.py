@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
 from typing import Any, ClassVar
 
 import pytest
 from tidemill.core.config_monitor import Alerts, Mail, Silence
 from tidemill.core.errors import TidemillError
 from tidemill.monitoring.alerts import Alert, Message, group, silenced, worth_sending
-from tidemill.monitoring.delivery import deliver, post, send_mail
+from tidemill.monitoring.delivery import deliver, is_inside, post, send_mail
 
 TODAY = date(2026, 3, 10)
 SETTINGS = Alerts(
@@ -98,6 +99,23 @@ def test_addresses_of_the_inside_are_refused(url: str) -> None:
         post(url, "words", SETTINGS)
     assert found.value.code == "E_ALERT_HOST"
     assert "alerts.allow_hosts" in found.value.next_step
+
+
+@pytest.mark.parametrize("address", ["::127.0.0.1", "fec0::1", "2002:7f00:1::", "64:ff9b::7f00:1", "224.0.0.1",
+                                     "ff0e::1", "::ffff:10.0.0.1", "::1", "2001:0:7f00:1::1"])  # fmt: skip
+def test_every_spelling_of_the_inside_is_known(address: str) -> None:
+    assert is_inside(ip_address(address))
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07::1", "2002:5db8:d70e::1", "64:ff9b::808:808"])
+def test_the_world_is_not_the_inside(address: str) -> None:
+    assert not is_inside(ip_address(address))
+
+
+@pytest.mark.parametrize("url", ["https://example.org:99999/x", f"https://{'a' * 64}.example.org/", "http://[::1/x"])
+def test_an_address_that_cannot_be_one_is_refused_and_ends_nothing(url: str) -> None:
+    (error,) = deliver(MESSAGE, changed(webhook=url))
+    assert error.code == "E_ALERT_HOST"
 
 
 def test_no_web_address_is_refused_without_showing_its_secret() -> None:

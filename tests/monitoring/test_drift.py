@@ -161,6 +161,13 @@ def test_without_a_quiet_period_stated_limits_decide_and_are_said() -> None:
         assert found.tail is None
 
 
+def test_quiet_days_without_a_value_are_not_called_few() -> None:
+    nulls = [Day(place, (0,) * 10, 500) for place in range(30)]
+    found = compare([watched(NUMBERS, nulls, [Day(30, (0,) * 10, 500)])], 7, LIMITS)[0]
+    assert found.verdict == "ok"
+    assert found.reason.endswith("; no quiet day has a value, so that stated limits decide")
+
+
 def test_few_rows_are_no_verdict() -> None:
     found = judged(lambda w: [w.day(0, QUIET, rows=99)])
     assert (found.verdict, found.psi) == ("insufficient", None)

@@ -15,10 +15,13 @@ from tidemill.cli.judging import Scored
 from tidemill.core.config import Layout
 from tidemill.core.config_monitor import KnownEvent
 from tidemill.data.commit import derived_batch
+from tidemill.data.profile_rows import ColumnProfile, Key
 from tidemill.data.profile_work import Wanted, merge_profiles, profiles_of_batches
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake
 from tidemill.monitoring.tables import DRIFT, PERFORMANCE, PROFILES
+from tidemill.stats.bins import NUMBER
+from tidemill.stats.sketch import Sketch
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -83,7 +86,7 @@ def shifts(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
     return shifts
 
 
-def judge(root: Path, day: int, **changed: Any) -> dict[str, tuple[str, str]]:
+def judge(root: Path, day: int, late: str = "", **changed: Any) -> dict[str, tuple[str, str]]:
     """The verdicts of a day and their reasons, kept."""
     use_case = SimpleNamespace(
         name="shop",
@@ -96,14 +99,16 @@ def judge(root: Path, day: int, **changed: Any) -> dict[str, tuple[str, str]]:
         config=SimpleNamespace(monitor=LIMITS.model_copy(update=changed)),
         use_case=use_case,
         as_of=FIRST + timedelta(days=day),
-        now=FIRST + timedelta(days=day, hours=1),
+        now=FIRST + timedelta(days=day, hours=2 if late else 1),
         again={},
         spark=None,
         progress=SimpleNamespace(say=lambda _: None),
     )
-    batches = (derived_batch(table, {"day": day}) for table in (DRIFT, PERFORMANCE))
+    batches = (derived_batch(table, {"day": day, "late": late}) for table in (DRIFT, PERFORMANCE))
     card = {"training_set_id": "t1"}
-    scored = Scored("champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{day}",), 2_000, *batches)
+    scored = Scored(
+        "champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{day}{late}",), 2_000, *batches
+    )
     made = cast("Context", context)
     moved = drifting.find_drift(made, scored)
     assert moved.volume is None
@@ -127,7 +132,7 @@ def test_days_one_after_another(tmp_path: Path, shifts: dict[int, float]) -> Non
     assert worst["kolmogorov_smirnov"] == pytest.approx(0.1, abs=0.04)
     kept = read_arrow(lake, PROFILES).to_pylist()
     assert {row["slice_value"] for row in kept if row["slice"] == "plan"} == {"basic", "plus", "pro"}
-    whole = [row for row in kept if row["profile"] == "training set t1" and not row["slice"]]
+    whole = [row for row in kept if row["profile"] == "training set t1 on 10 bins" and not row["slice"]]
     assert len(whole) == 3 * DAYS
     assert sum(row["rows"] for row in whole) == 3 * DAYS * 2_000
 
@@ -139,6 +144,18 @@ def test_the_same_day_again_is_read_and_not_made(
     for name in ("build_table_profiles", "build_frame_profiles"):
         monkeypatch.setattr(drifting, name, None)
     assert judge(tmp_path, DAYS) == first
+
+
+def test_a_day_judged_twice_counts_once(tmp_path: Path, shifts: dict[int, float]) -> None:
+    shifts |= dict.fromkeys(range(DAYS, DAYS + 3), 0.25)
+    assert [judge(tmp_path, DAYS, late)["visits"][0] for late in ("", "more")] == ["warn", "warn"]
+    assert judge(tmp_path, DAYS + 1)["visits"][0] == "warn"
+    assert judge(tmp_path, DAYS + 2)["visits"][0] == "alert"
+
+
+def test_other_bins_are_another_profile(tmp_path: Path, shifts: dict[int, float]) -> None:
+    for day, bins in enumerate((10, 20, 10)):
+        assert judge(tmp_path, DAYS + day, bins=bins)["visits"][0] == "ok"
 
 
 def test_a_known_event_is_neither_judged_nor_learnt_from(tmp_path: Path, shifts: dict[int, float]) -> None:
@@ -157,3 +174,21 @@ def test_without_quiet_days_stated_limits_decide(tmp_path: Path, shifts: dict[in
     found = judge(tmp_path, DAYS, quiet_days=30)
     assert found["visits"][0] == "alert"
     assert found["visits"][1].endswith("21 quiet days are fewer than 30, so that stated limits decide")
+
+
+def test_the_number_of_rows_is_judged_on_days_of_events_of_some_columns() -> None:
+    days = [(FIRST + timedelta(days=day)).date() for day in range(3)]
+    profiles = [
+        ColumnProfile(Key("", "", day, "visits"), NUMBER, Sketch(10 + n, 0, counts=np.array([10 + n])), None)
+        for n, day in enumerate(days)
+    ]
+
+    def kept(*columns: str) -> list[int]:
+        event = KnownEvent(since=days[2], until=days[2] + timedelta(days=1), columns=columns, because="a campaign")
+        settings = SimpleNamespace(monitor=LIMITS.model_copy(update={"events": (event,)}))
+        grid = SimpleNamespace(every=timedelta(days=1))
+        context = SimpleNamespace(config=settings, use_case=SimpleNamespace(grid=grid))
+        return [day.rows for day in drifting._all_days(cast("Context", context), profiles)]
+
+    assert kept("visits") == [10, 11, 12]
+    assert kept() == [10, 11]

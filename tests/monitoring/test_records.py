@@ -1,26 +1,30 @@
 """What the monitor job keeps without Spark: alerts with whom they reached, and decisions."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import pyarrow as pa
 import pytest
 from monitoring.test_alerts import SETTINGS, webhook
 from monitoring.test_drift import LIMITS, made
 from monitoring.test_retraining import POLICY
-from tidemill.cli import alerting, retraining
+from tidemill.cli import alerting, monitoring, retraining
 from tidemill.cli.context import Context
 from tidemill.cli.drifting import Moved
 from tidemill.cli.judging import Scored
 from tidemill.core.config import Layout
 from tidemill.core.runs import run_folder, write_json
-from tidemill.data.commit import derived_batch
+from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read_arrow
+from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake
 from tidemill.monitoring import drift
 from tidemill.monitoring.alerts import Alert
-from tidemill.monitoring.tables import ALERTS, DECISIONS, DRIFT, PERFORMANCE
+from tidemill.monitoring.performance import Known
+from tidemill.monitoring.tables import ALERTS, DECISIONS, DRIFT, PERFORMANCE, REALISED
 from tidemill.stats.expected import Estimate
 
 if TYPE_CHECKING:
@@ -61,6 +65,16 @@ def test_an_alert_is_sent_once_and_kept_each_time(tmp_path: Path) -> None:
     assert (
         (run_folder(tmp_path, "20260300T000000Z-monitor-0") / "alerts.txt").read_text("utf-8").startswith("[tidemill")
     )
+
+
+def test_the_same_time_judged_again_sends_nothing_again(tmp_path: Path) -> None:
+    with webhook() as (port, got):
+        told = SETTINGS.model_copy(update={"webhook": f"http://127.0.0.1:{port}/", "allow_hosts": ("127.0.0.1",)})
+        for late in ("p", "q"):
+            context, scored = at(tmp_path, 0, alerts=told)
+            scored = replace(scored, drift_batch=derived_batch(DRIFT, {"day": 0, "predictions": late}))
+            alerting.tell(context, scored, [MOVED])
+    assert len(got) == 1
 
 
 def test_what_could_not_be_sent_is_said_kept_and_tried_again(tmp_path: Path) -> None:
@@ -108,5 +122,45 @@ def test_decisions_look_back_at_those_before(tmp_path: Path, monkeypatch: pytest
     assert held is not None
     assert held.startswith("the decision at 2026-03-02T00:00:00Z was not to retrain: no drift alert")
     assert retraining.why_not_to_train(at(tmp_path, 3, retraining=policy)[0]) is None
+    assert retraining.why_not_to_promote(at(tmp_path, 3, retraining=policy)[0]) is None
     advising = policy.model_copy(update={"mode": "advise"})
     assert retraining.why_not_to_train(at(tmp_path, 2, retraining=advising)[0]) is None
+
+
+def test_a_decision_to_retrain_only_leaves_promotion_to_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retraining, "training_times", lambda _: ())
+    registry = cast("Registry", SimpleNamespace(versions=lambda _: [SimpleNamespace(tags={"as_of": CARD["as_of"]})]))
+    policy = POLICY.model_copy(update={"every_days": 1, "mode": "act", "promote": False})
+    context, scored = at(tmp_path, 0, retraining=policy)
+    assert retraining.why_not_to_promote(context) is None
+    verdict, refused = drift.Verdict("ok", ""), Estimate(None, "refused")
+    made_of = retraining.decide_retraining(context, registry, scored, [], verdict, None, refused)
+    assert made_of.action == "retrain"
+    held = retraining.why_not_to_promote(at(tmp_path, 1, retraining=policy)[0])
+    assert held == "the decision at 2026-03-01T00:00:00Z was to retrain and not to promote"
+    advising = policy.model_copy(update={"mode": "advise"})
+    assert retraining.why_not_to_promote(at(tmp_path, 1, retraining=advising)[0]) is None
+
+
+def test_only_labels_that_had_matured_at_t_are_known_at_t(tmp_path: Path) -> None:
+    scored_at = [FIRST + timedelta(days=day) for day in (0, 2, 4)]
+    context, scored = at(tmp_path, 0)
+    assert monitoring.known_performance(context) is None
+    facts = {"use_case": "shop", "as_of": FIRST, "model_version": "3", "metric": "roc_auc", "kind": REALISED}
+    rows = [
+        {**facts, "event_timestamp": t, "value": 0.9 - 0.1 * n, "baseline": 0.5, "matured_at": t + timedelta(days=3)}
+        for n, t in enumerate(scored_at)
+    ]
+    table = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
+    commit(context.lake, PERFORMANCE, scored.performance_batch, table)
+    found = {day: monitoring.known_performance(at(tmp_path, day)[0]) for day in (0, 2, 3, 4, 5, 7)}
+    assert {day: known and round(known.value, 3) for day, known in found.items()} == {
+        0: None, 2: None, 3: 0.9, 4: 0.9, 5: 0.8, 7: 0.7,
+    }  # fmt: skip
+
+
+def test_a_model_behind_its_baseline_is_an_alert(tmp_path: Path) -> None:
+    context, scored = at(tmp_path, 0)
+    behind, ahead = (alerting.find_alerts(context, scored, Moved([], None), Known(v, 0.7)) for v in (0.6, 0.8))
+    assert [(a.severity, a.kind) for a in behind] == [("alert", "performance")]
+    assert ahead == []

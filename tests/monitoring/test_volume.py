@@ -31,3 +31,15 @@ def test_the_sentence_says_both() -> None:
 def test_few_quiet_days_tell_nothing() -> None:
     assert odd_volume(QUIET[:13], [day(44, 1)], 7, LIMITS) is None
     assert odd_volume(QUIET, [], 7, LIMITS) is None
+
+
+def test_what_has_grown_slowly_is_usual_and_half_of_it_is_not() -> None:
+    later = [day(p, int(1_000 * (0.4 if p % 7 in {5, 6} else 1.0) * 1.003 ** (p - 42))) for p in range(42, 142)]
+    assert odd_volume(QUIET, later, 7, LIMITS) is None
+    assert odd_volume(QUIET, [*later, day(142, 500)], 7, LIMITS) is not None
+
+
+def test_few_rows_are_no_verdict() -> None:
+    few = [day(p, 40 + p % 3) for p in range(42)]
+    assert odd_volume(few, [day(44, 12)], 7, LIMITS) is None
+    assert odd_volume(few, [day(44, 400)], 7, LIMITS) is not None

@@ -59,6 +59,33 @@ def test_scores_without_meaning_are_refused() -> None:
     assert bent.value is None
 
 
+def test_scores_beyond_those_of_rows_with_labels_are_refused() -> None:
+    rng = np.random.default_rng(7)
+    known = np.concatenate([rng.uniform(0.1, 0.25, 20_000), rng.uniform(0.3, 0.4, 20_000)])
+    label = (rng.random(40_000) < known).astype(np.float64)
+    bins, realised = binned(known, label), float(roc_auc_score(label, known))
+    for rows, scores, beyond in (
+        ([50, 50], [0.9, 0.99], 1.0),
+        ([80, 20], [0.2, 0.275], 0.2),
+        ([80, 20], [0.2, 0.05], 0.2),
+    ):
+        found = estimate_roc_auc(bins, rows, scores, realised)
+        assert found.value is None
+        assert found.reason == f"refused: {beyond:.0%} of the scores are such as no row with a label had"
+    assert estimate_roc_auc(bins, [95, 5], [0.2, 0.9], realised).value is not None
+
+
+def test_the_interval_of_an_rmse_is_wide_where_either_side_has_few_rows() -> None:
+    def width(known: int, scored: int) -> float:
+        value = estimate_rmse([known], [4.0 * known], [scored]).value
+        assert value is not None
+        return value.high - value.low
+
+    assert width(10_000, 100) > 0.9 * width(10**9, 100)
+    assert math.isclose(width(100, 10_000), width(10_000, 100))
+    assert width(10_000, 10_000) < 0.2 * width(10_000, 100)
+
+
 def test_hanley_and_mcneil_are_near_delong() -> None:
     score, label = drawn(5)
     auc = float(roc_auc_score(label, score))

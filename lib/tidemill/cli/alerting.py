@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
     from tidemill.cli.drifting import Moved
     from tidemill.cli.judging import Scored
-    from tidemill.monitoring.performance import Realised
+    from tidemill.monitoring.performance import Known
 
 TEXT = "alerts.txt"
 
 
-def find_alerts(context: Context, scored: Scored, moved: Moved, realised: Realised | None) -> list[alerts.Alert]:
-    """Everything that somebody should know of this run."""
+def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | None) -> list[alerts.Alert]:
+    """Everything that somebody should know of this run, by what is known at T."""
     name = context.use_case.name
     made = [
         alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", alerts.DRIFT, f"{name}.{d.bins.column}", d.reason)
@@ -47,11 +47,9 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, realised: Realis
         kind = alerts.NO_DATA if late.empty else alerts.STALE
         made.append(alerts.Alert("alert" if late.empty else "warn", kind, f"silver.{late.source}", late.text))
     metric = context.use_case.metric
-    if realised is not None and realised.baseline is not None:
-        value = realised.overall[metric]
-        if value is not None and better(metric, realised.baseline, value):
-            text = f"{metric} {value:.4g} on labels that have matured; one feature alone has {realised.baseline:.4g}"
-            made.append(alerts.Alert("alert", alerts.PERFORMANCE, name, text))
+    if known is not None and known.baseline is not None and better(metric, known.baseline, known.value):
+        text = f"{metric} {known.value:.4g} on labels that have matured; one feature alone has {known.baseline:.4g}"
+        made.append(alerts.Alert("alert", alerts.PERFORMANCE, name, text))
     return [*made, *_silent(context)]
 
 
@@ -111,10 +109,10 @@ def _started(run_id: str) -> str:
 
 
 def _sent(context: Context) -> dict[str, date]:
-    """When each alert of the use case was last sent, by its key."""
+    """When each alert of the use case was last sent, by its key; an earlier judgement of T counts."""
     if version_of(context.lake, ALERTS) is None:
         return {}
-    where = (pc.field("use_case") == context.use_case.name) & pc.field("sent") & (pc.field("as_of") < context.as_of)
+    where = (pc.field("use_case") == context.use_case.name) & pc.field("sent") & (pc.field("as_of") <= context.as_of)
     found: dict[str, date] = {}
     for row in sorted(read_arrow(context.lake, ALERTS, where=where).to_pylist(), key=lambda row: row["as_of"]):
         key = alerts.Alert(row["severity"], row["kind"], row["subject"], row["text"]).key

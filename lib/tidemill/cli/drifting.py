@@ -78,7 +78,10 @@ def find_drift(context: Context, scored: Scored) -> Moved:
         )
         for f in context.use_case.features
     ]
-    volume = odd_volume(watched[0].quiet, watched[0].newest, season, limits)
+    first = context.use_case.features[0].name
+    volume = None
+    if not _event(context, "", context.as_of.date()):
+        volume = odd_volume(_all_days(context, quiet[first]), _all_days(context, newest[first]), season, limits)
     year = 12.0 if context.use_case.grid.every == MONTH else _DAYS_OF_A_YEAR / step
     return Moved(drift.compare(watched, season, limits, year), volume)
 
@@ -86,6 +89,7 @@ def find_drift(context: Context, scored: Scored) -> Moved:
 def commit_drift(context: Context, scored: Scored, found: Sequence[drift.Drift]) -> None:
     """Keeps the drift of each feature, with every distance."""
     facts = {"use_case": context.use_case.name, "as_of": context.as_of, "model_version": scored.version.version}
+    facts |= {"judged_at": context.now}
     rows = [
         {
             **facts,
@@ -104,7 +108,7 @@ def commit_drift(context: Context, scored: Scored, found: Sequence[drift.Drift])
 
 def _training_profiles(context: Context, identity: str) -> list[ColumnProfile]:
     """The profiles of a model's training rows, by day; made once, by the files of the training set, then read."""
-    use_case, limits, name = context.use_case, context.config.monitor, f"training set {identity}"
+    use_case, limits, name = context.use_case, context.config.monitor, _name(context, f"training set {identity}")
     batch = derived_batch(PROFILES, {"use_case": use_case.name, "profile": name, "bins": limits.bins})
     if ledgered(context.lake, PROFILES, batch) is None:
         context.progress.say("profile of the training rows")
@@ -123,7 +127,7 @@ def _scored_profiles(
     context: Context, version: Version, bins: dict[str, Bins], scored: list[str]
 ) -> list[ColumnProfile]:
     """The profiles of the populations that a version scored up to T, by day, on the bins of its training rows."""
-    use_case, name = context.use_case, f"scored by version {version.version}"
+    use_case, name = context.use_case, _name(context, f"scored by version {version.version}")
     inputs = {"use_case": use_case.name, "profile": name, "scored": scored, "bins": context.config.monitor.bins}
     batch = derived_batch(PROFILES, {**inputs, **context.again})
     if ledgered(context.lake, PROFILES, batch) is None:
@@ -132,6 +136,11 @@ def _scored_profiles(
         wanted = Wanted(tuple(f.name for f in use_case.features), AS_OF, use_case.slices, bins)
         commit(context.lake, PROFILES, batch, _placed(context, build_frame_profiles(rows, wanted), name, context.as_of))
     return _read(context, name)
+
+
+def _name(context: Context, what: str) -> str:
+    """What is profiled and how: days on other bins cannot be held against each other."""
+    return f"{what} on {context.config.monitor.bins} bins"
 
 
 def _placed(context: Context, made: DataFrame, name: str, at: datetime) -> DataFrame:
@@ -166,6 +175,12 @@ def _days(context: Context, found: Sequence[ColumnProfile]) -> tuple[Day, ...]:
     )
 
 
+def _all_days(context: Context, found: Sequence[ColumnProfile]) -> tuple[Day, ...]:
+    """Days of which the number of rows is known to be usual: all but those of events of every column."""
+    kept = [p for p in found if not _event(context, "", _day(p))]
+    return tuple(drift.day_of_sketch(_place(context, _day(p)), p.sketch) for p in kept)
+
+
 def _day(profile: ColumnProfile) -> date:
     if profile.key.day is None:
         raise ValueError(f"the profile of {profile.key.column} is of no day")
@@ -186,7 +201,7 @@ def _place(context: Context, day: date) -> int:
 
 
 def _event(context: Context, column: str, day: date) -> str:
-    """Why a column may do as it likes on a day, or nothing."""
+    """Why a column, or where none is named every column, may do as it likes on a day, or nothing."""
     for event in context.config.monitor.events:
         if event.since <= day < event.until and (not event.columns or column in event.columns):
             return event.because
@@ -194,12 +209,14 @@ def _event(context: Context, column: str, day: date) -> str:
 
 
 def _reported(context: Context, version: Version) -> dict[str, int]:
-    """On how many judged as-of times directly before T each feature was reported."""
+    """On how many judged as-of times directly before T each feature was reported; each counts as judged last."""
     if version_of(context.lake, DRIFT) is None:
         return {}
     where = (pc.field("use_case") == context.use_case.name) & (pc.field("model_version") == version.version)
-    columns = ["as_of", "feature", "verdict"]
-    rows = read_arrow(context.lake, DRIFT, columns, where & (pc.field("as_of") < context.as_of)).to_pylist()
+    columns = ["as_of", "feature", "verdict", "judged_at"]
+    found = read_arrow(context.lake, DRIFT, columns, where & (pc.field("as_of") < context.as_of)).to_pylist()
+    found.sort(key=lambda r: r["judged_at"] or EPOCH)  # it was not always kept
+    rows = {(r["as_of"], r["feature"]): r for r in found}.values()
     runs: dict[str, int] = {}
     ended: set[str] = set()
     for row in sorted(rows, key=lambda r: r["as_of"], reverse=True):

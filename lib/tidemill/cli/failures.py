@@ -70,3 +70,12 @@ def stopped() -> TidemillError:
         next_step="run the same command again: it goes on where it stopped",
         exit_code=Exit.TERMINATED,
     )
+
+
+def while_stopping(error: BaseException | None) -> bool:
+    """Whether an error came up on the way out after a signal: what is closed then may find its connection cut short."""
+    while error is not None:
+        if isinstance(error, SystemExit):
+            return True
+        error = error.__context__
+    return False

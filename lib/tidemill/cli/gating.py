@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from tidemill.cli.auditing import findings_of
+from tidemill.cli.models import learned_the_same
 from tidemill.core.time import Run, decode_times, parse_time
 from tidemill.data.read import read
 from tidemill.features.audit import failed
@@ -43,12 +44,12 @@ class Gathered:
     Args:
         evidence: for the gate.
         gate_rows: labelled rows of the gate.
-        represented: whether the champion had seen the gate's outcomes, and its recipe stood in for it.
+        represented: why the champion's recipe stood in for it; None where it was judged itself.
     """
 
     evidence: Evidence
     gate_rows: int
-    represented: bool
+    represented: str | None
 
 
 def gather(context: Context, registry: Registry, challenger: Version, champion: Version | None) -> Gathered:
@@ -82,14 +83,17 @@ def gather(context: Context, registry: Registry, challenger: Version, champion: 
 
 def _compare(
     context: Context, registry: Registry, champion: Version | None, card: dict[str, Any], rows: DataFrame
-) -> tuple[Comparison, bool]:
-    """The gate rows side by side, and whether the champion's recipe had to stand in for it."""
+) -> tuple[Comparison, str | None]:
+    """The gate rows side by side, and why the champion's recipe had to stand in for it, if it had."""
     use_case, limits = context.use_case, context.config.promote
-    scores, represented = None, False
+    scores, represented = None, None
     if champion is not None:
         context.progress.say("scoring the gate with the champion")
         own = registry.document(champion, CARD)
-        represented = _has_seen(own, _times(card, "gate")[0])
+        if _has_seen(own, _times(card, "gate")[0]):
+            represented = "the champion had seen the gate's outcomes"
+        elif not learned_the_same(registry, champion, use_case):
+            represented = "the champion was trained on other features or another label"
         model = None if represented else registry.load(champion)
         scores = champion_scores(rows, use_case, own, model, context.config.train)
     kept = read(context.spark, context.lake, gate_scores_table(use_case))

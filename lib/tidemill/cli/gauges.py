@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
     from tidemill.cli.judging import Scored
     from tidemill.monitoring.alerts import Alert
-    from tidemill.monitoring.performance import Realised
+    from tidemill.monitoring.performance import Known
     from tidemill.stats.expected import Estimate
 
 _NUMBER: Final[dict[drift.VerdictName, int]] = {drift.OK: 0, drift.WARN: 1, drift.ALERT: 2, drift.INSUFFICIENT: -1}
@@ -25,14 +25,14 @@ def write_gauges(
     found: Sequence[drift.Drift],
     verdict: drift.Verdict,
     raised: Sequence[Alert],
-    realised: Realised | None,
+    known: Known | None,
     expected: Estimate,
 ) -> None:
     """Writes the gauges of the run."""
     metric = context.use_case.metric
     performance = {"promised": scored.card["gate_value"]}
-    if realised is not None:
-        performance |= {"realised": realised.overall[metric], "baseline": realised.baseline}
+    if known is not None:
+        performance |= {"realised": known.value, "baseline": known.baseline}
     if expected.value is not None:
         performance["expected"] = expected.value.estimate
     marks = {s.name: context.watermark([s], context.as_of) for s in context.use_case.sources}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidemill import __version__
 from tidemill.cli.arguments import jobs_up_to, parse_arguments
 from tidemill.cli.context import Asked, Context
-from tidemill.cli.failures import end_on_signal, explain, stopped
+from tidemill.cli.failures import end_on_signal, explain, stopped, while_stopping
 from tidemill.cli.plan import check_declarations
 from tidemill.cli.result import FAILED, Result, Step
 from tidemill.cli.screen import show
@@ -83,7 +83,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         code = Exit.TERMINATED
         _failed(summary, stopped(), folder)
     except Exception as error:  # noqa: BLE001 - the last frame: nothing may leave without its three lines
-        explained = explain(error, folder)
+        explained = stopped() if while_stopping(error) else explain(error, folder)
         code = explained.exit_code
         _failed(summary, explained, folder)
     summary["seconds"] = round(time.monotonic() - started, 3)

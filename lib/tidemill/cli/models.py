@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.cli.promoting import read_promotions
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.frozen import thaw
 from tidemill.core.time import parse_time
+from tidemill.models.card import DECLARATION
 from tidemill.models.promotion import champion_at
 from tidemill.models.registry import CHALLENGER, Registry, Version
 from tidemill.models.registry_flavor import GRAPH_FOLDER
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from tidemill.cli.context import Context
     from tidemill.models.scoring_work import Graph
+    from tidemill.models.use_case import UseCase
 
 
 def promotions(context: Context) -> list[dict[str, Any]]:
@@ -49,3 +53,33 @@ def registered_graph(registry: Registry, version: Version, reasons: int = 0) -> 
     card = registry.document(version, "card.json")
     with tempfile.TemporaryDirectory() as folder:
         return read_graph(registry.fetch(version, GRAPH_FOLDER, Path(folder)), card["threshold"], reasons)
+
+
+def learned_the_same(registry: Registry, version: Version, use_case: UseCase) -> bool:
+    """Whether a version was trained on the features and the label that the use case has now."""
+    if version.tags["declaration"] == use_case.digest:
+        return True
+    then = thaw(registry.document(version, DECLARATION))
+    return ([v.digest for v in then.views], then.label.digest) == (
+        [v.digest for v in use_case.views],
+        use_case.label.digest,
+    )
+
+
+def check_still_declared(registry: Registry, version: Version, use_case: UseCase) -> None:
+    """Refuses a version that reads features which nobody builds any more.
+
+    Raises:
+        TidemillError: E_OLD_MODEL (data), which names the views.
+    """
+    present = {view.table_name for view in use_case.views}
+    then = use_case if version.tags["declaration"] == use_case.digest else thaw(registry.document(version, DECLARATION))
+    gone = [view.table_name for view in then.views if view.table_name not in present]
+    if gone:
+        raise TidemillError(
+            "E_OLD_MODEL",
+            f"version {version.version} reads features of {', '.join(gone)}, which the use case no longer declares",
+            where=f"registered model {version.name!r}",
+            next_step="promote or approve a version that was trained under the present declaration",
+            exit_code=Exit.DATA,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from tidemill.cli.models import promotions
@@ -15,14 +16,14 @@ from tidemill.core.time import format_time, length_micros
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, end_to_end
 from tidemill.data.commit import commit, derived_batch
-from tidemill.data.read import read
+from tidemill.data.read import read, read_arrow, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import Baseline
 from tidemill.models.tables import gate_scores_table, predictions_table
 from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
-from tidemill.monitoring.performance import Realised, evaluate, score_bins
+from tidemill.monitoring.performance import Known, Realised, evaluate, score_bins
 from tidemill.monitoring.tables import EXPECTED, PERFORMANCE, REALISED
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ def realise(context: Context, registry: Registry, scored: Scored) -> Realised | 
     context.progress.say(f"hindsight over {len(times)} as-of time(s)")
     baseline = Baseline(**{k: card["baseline"][k] for k in ("constant", "feature", "sign", "missing")})
     return evaluate(gold_builder(context), context.use_case, registry.load(scored.version), baseline, times)
+
+
+def known_performance(context: Context) -> Known | None:
+    """What earlier runs found of the newest scores whose labels had matured at T; hindsight at T decides nothing."""
+    if version_of(context.lake, PERFORMANCE) is None:
+        return None
+    where = (pc.field("use_case") == context.use_case.name) & (pc.field("kind") == REALISED)
+    where &= (pc.field("matured_at") <= context.as_of) & (pc.field("metric") == context.use_case.metric)
+    columns = ["event_timestamp", "as_of", "value", "baseline"]
+    rows = read_arrow(context.lake, PERFORMANCE, columns, where & pc.field("value").is_valid()).to_pylist()
+    newest = max(rows, key=lambda row: (row["event_timestamp"], row["as_of"]), default=None)
+    return None if newest is None else Known(newest["value"], newest["baseline"])
 
 
 def commit_performance(context: Context, scored: Scored, found: Realised) -> None:

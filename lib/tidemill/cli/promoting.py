@@ -91,9 +91,7 @@ def decision_row(
     champion = champion_at(rows, use_case, at)
     reasons = list(made.reasons)
     if found.represented:
-        reasons.append(
-            "the champion had seen the gate's outcomes and was represented by its recipe, fitted before them"
-        )
+        reasons.append(f"{found.represented} and was represented by its recipe, fitted before them")
     return {
         "use_case": use_case,
         "as_of": at,
@@ -106,7 +104,7 @@ def decision_row(
         "champion_value": None if gain is None else gain.other,
         "baseline_value": evidence.baseline,
         "gate_rows": found.gate_rows,
-        "represented": found.represented,
+        "represented": found.represented is not None,
         "reasons": reasons,
         "decided_at": now,
         "gain": None if gain is None else gain.gain,

@@ -153,7 +153,10 @@ def _rebuilt(
 def _remaining(context: Context, registry: Registry, version: Version) -> list[str]:
     """What is not as it was when the version was made."""
     then, now = registry.packages(version)
-    found = [f"{package} then, {now[name]} now" for name, package in then.items() if now[name] != package]
+    missing = "none of that name"
+    found = [
+        f"{package} then, {now.get(name, missing)} now" for name, package in then.items() if now.get(name) != package
+    ]
     if context.use_case.digest != version.tags["declaration"]:
         found.append("the use case's file has changed since; the registered declaration was used")
     return found

@@ -13,7 +13,7 @@ from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.monitoring import drift
-from tidemill.monitoring.retraining import NONE, Decision, Signals, decide
+from tidemill.monitoring.retraining import NONE, RETRAIN, Decision, Signals, decide
 from tidemill.monitoring.tables import DECISIONS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
     from tidemill.cli.judging import Scored
     from tidemill.models.registry import Registry
-    from tidemill.monitoring.performance import Realised
+    from tidemill.monitoring.performance import Known
     from tidemill.stats.expected import Estimate
 
 _ACT = "act"
@@ -35,10 +35,10 @@ def decide_retraining(
     scored: Scored,
     found: Sequence[drift.Drift],
     verdict: drift.Verdict,
-    realised: Realised | None,
+    known: Known | None,
     expected: Estimate,
 ) -> Decision:
-    """Whether to retrain, by what is known; kept with its reasons."""
+    """Whether to retrain, by what is known at T; kept with its reasons."""
     card, metric = scored.card, context.use_case.metric
     seen = {t for run in card["times"]["final"] for t in decode_times([Run(**run)])}
     earlier = [row["drift"] for row in _decisions(context)]
@@ -47,13 +47,17 @@ def decide_retraining(
             drift=(*earlier, verdict.verdict),
             drifted=drift.share_in_alert(found, importance(card)),
             metric=metric,
-            realised=None if realised is None else realised.overall[metric],
+            realised=None if known is None else known.value,
             expected=None if expected.value is None else expected.value.estimate,
-            baseline=None if realised is None else realised.baseline,
+            baseline=None if known is None else known.baseline,
             promised=card["gate_value"],
             new_times=len([t for t in training_times(context) if t not in seen]),
             age=_days(context, card["as_of"]),
-            trained=tuple(_days(context, v.tags["as_of"]) for v in registry.versions(context.use_case.name)),
+            trained=tuple(
+                _days(context, v.tags["as_of"])
+                for v in registry.versions(context.use_case.name)
+                if parse_time(v.tags["as_of"]) <= context.as_of
+            ),
         ),
         context.config.retraining,
     )
@@ -86,6 +90,14 @@ def why_not_to_train(context: Context) -> str | None:
         return None
     newest = earlier[-1]
     return f"the decision at {format_time(newest['as_of'])} was not to retrain: {'; '.join(newest['reasons'])}"
+
+
+def why_not_to_promote(context: Context) -> str | None:
+    """Why the newest decision before T leaves a promotion to people; None where it does not, or only advises."""
+    earlier = _decisions(context)
+    if context.config.retraining.mode != _ACT or not earlier or earlier[-1]["action"] != RETRAIN:
+        return None
+    return f"the decision at {format_time(earlier[-1]['as_of'])} was to retrain and not to promote"
 
 
 def _decisions(context: Context) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -140,8 +140,3 @@ def _by_day(batch: pa.RecordBatch, name: str | None) -> Iterator[tuple[date | No
     for start, end in pairwise(ends.tolist()):
         if end > start:
             yield _EPOCH + timedelta(days=int(days[start])), batch.slice(start, end - start)
-
-
-def day_of(at: datetime) -> date:
-    """The UTC day that a moment's profile lies in."""
-    return at.astimezone(UTC).date()

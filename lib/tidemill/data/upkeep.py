@@ -14,6 +14,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
+from tidemill.core.lease import lease
 from tidemill.data.commit import commit
 from tidemill.data.pins import pinned_files
 from tidemill.data.read import read, version_of
@@ -61,20 +62,31 @@ def compact(spark: SparkSession, lake: Lake, table: Table, places: list[tuple[st
 def remove_unneeded(lake: Lake, table: Table, hours: int) -> Removed:
     """Deletes the files that no version younger than so many hours needs, and no pin.
 
-    The rows of a ledgered version are never touched: files of the newest version are always kept. Delta says which
-    files these are and does not delete them itself: its own VACUUM knows no pins, and adds to the log commits that are
-    none of ours.
+    The rows of a ledgered version are never touched: files of the newest version are always kept. Files that no commit
+    ever named are among those that go: what a writer left behind that was ended. Delta says which files these are and
+    does not delete them itself: its own VACUUM knows no pins, and adds to the log commits that are none of ours. Nobody
+    writes the table meanwhile, so that no file goes that is about to be named.
+
+    Raises:
+        TidemillError: E_LEASE (try again) where another run writes the table.
     """
     if version_of(lake, table) is None:
         return Removed(0, 0)
     path = lake.path(table)
-    unneeded = DeltaTable(str(path)).vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False)
-    pinned = pinned_files(lake.root, table.label)
     removed, kept = 0, 0
-    for name in unneeded:
-        if name in pinned:
-            kept += 1
-        elif (path / name).exists():
-            (path / name).unlink()
-            removed += 1
+    with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
+        unneeded = DeltaTable(str(path)).vacuum(
+            retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True
+        )
+        pinned = pinned_files(lake.root, table.label)
+        for name in unneeded:
+            file = path / name
+            if file.name.startswith("."):
+                continue  # a checksum that Spark wrote beside a file, and goes with it
+            if name in pinned:
+                kept += 1
+            elif file.exists():
+                file.unlink()
+                file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+                removed += 1
     return Removed(removed, kept)

@@ -127,12 +127,10 @@ def _write_task(
             if file.size > _LARGEST:
                 yield file.close(made)
                 made, file = 0, None
-    if file is not None or any(part.num_rows for part in held):
+    if any(part.num_rows for part in held):
         file = file or _File(target)
         file.write(held)
-        yield file.close(made)
-    else:
-        yield _answer("", 0, 0, made, {})
+    yield file.close(made) if file is not None else _answer("", 0, 0, made, {})
 
 
 class _File:

@@ -29,7 +29,7 @@ def online_store_identity(path: Path) -> str:
 
     Environment variables count as what they hold; only the root, which the ledger lies in as well, is left as written.
     """
-    text = path.read_text(encoding="utf-8").replace("${TIDEMILL_ROOT}", "{root}")
+    text = path.read_text(encoding="utf-8").replace("${TIDEMILL_ROOT}", "<root>")
     found = yaml.safe_load(os.path.expandvars(text))
     store = found.get("online_store", {})
     if isinstance(store, dict):

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from tidemill.features.derived import Declaration
     from tidemill.features.specs import FeatureView
 
-_OWN = ("event_timestamp", "created_timestamp", "batch_id", "period", "bucket", "label", "part")
+_OWN: tuple[str, ...] = ("event_timestamp", "created_timestamp", "batch_id", "period", "bucket")
+_OWN += ("label", "part", "training_set_id")
+# What models add to their rows: a feature of that name would be overwritten, or read in its place.
+_OWN += ("weight", "features", "scaled", "score", "prediction", "probability", "rawprediction")
 
 
 def check_view(view: FeatureView) -> None:

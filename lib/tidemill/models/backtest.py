@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.core.time import to_micros
 from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
 from tidemill.models.evaluate import build_metrics
@@ -124,7 +125,7 @@ def replay(
     moments = [F.unix_micros(name).alias(name) for name in ("trained_at", AS_OF)]
     found = metrics.select(*moments, "rows", use_case.metric).toLocalIterator()
     ordered = sorted((row["trained_at"], row[AS_OF], row["rows"], row[use_case.metric]) for row in found)
-    steps = {at: number for number, at in enumerate(sorted({at for _, at, *_ in ordered}))}
+    steps = {to_micros(at): number for number, at in enumerate(sorted(evaluated))}
     return [Aged(trained, at, steps[at] - steps[trained], int(n), value) for trained, at, n, value in ordered]
 
 
@@ -134,7 +135,7 @@ def losses(found: Sequence[Aged], metric: str) -> list[Loss]:
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
     made = []
     for age in sorted({a.age for a in found}):
-        pairs = [(a.value, fresh[a.evaluated_at]) for a in found if a.age == age]
+        pairs = [(a.value, fresh.get(a.evaluated_at)) for a in found if a.age == age]
         both = [(value, best) for value, best in pairs if value is not None and best is not None]
         if not both:
             continue

@@ -15,7 +15,7 @@ from tidemill.stats.counted import count
 from tidemill.stats.probabilities import probabilities, probability_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
 ENTITY, LABEL = "entity__", "label__"  # so named that no slice, which is a feature, can have the name
 CHALLENGER, CHAMPION, BASELINE = "challenger__", "champion__", "baseline__"
@@ -138,17 +138,17 @@ def _calibration(label: Any, score: Any, how: Resampling) -> Calibration | None:
 
 
 def _slices(rows: pa.Table, against: Scored, asked: Asked) -> tuple[SliceGain, ...]:
-    masks = [(column, value, kept) for column in asked.slices for value, kept in _values(rows, column)]
-    enough = [(column, value, kept) for column, value, kept in masks if kept.sum() >= asked.floor]
+    enough = [(column, value, kept) for column in asked.slices for value, kept in _values(rows, column, asked.floor)]
     confidence = 1 - (1 - asked.how.confidence) / max(1, len(enough))
     how = Resampling(confidence, asked.how.draws, asked.how.seed)
     found = [(column, value, gain(asked.metric, against.where(kept), how)) for column, value, kept in enough]
     return tuple(SliceGain(column, value, item) for column, value, item in found if item is not None)
 
 
-def _values(rows: pa.Table, column: str) -> Sequence[tuple[str | None, Any]]:
-    values = rows.column(column).cast(pa.string()).to_numpy(zero_copy_only=False)
-    texts = {value for value in values if value is not None}
-    found: list[tuple[str | None, Any]] = [(text, values == text) for text in sorted(texts)]
-    missing = np.array([value is None for value in values], dtype=bool)
-    return [*found, (None, missing)] if missing.any() else found
+def _values(rows: pa.Table, column: str, floor: int) -> Iterator[tuple[str | None, Any]]:
+    """The values that enough rows have, ordered, null last, each with a mask of its rows."""
+    coded = rows.column(column).combine_chunks().cast(pa.string()).dictionary_encode(null_encoding="encode")
+    codes, values = np.asarray(coded.indices), coded.dictionary.to_pylist()
+    counts = np.bincount(codes, minlength=len(values))
+    for code in sorted(np.flatnonzero(counts >= floor), key=lambda code: (values[code] is None, values[code])):
+        yield values[code], codes == code

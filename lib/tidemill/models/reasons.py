@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 VECTOR, ARRAYS, REASONS, NATIVE = "features.onnx", "reasons.npz", "reasons.json", "booster.ubj"
 TREES, LINEAR, BOOSTER = "trees", "linear", "booster"
 _PARTS = (VECTOR, ARRAYS, REASONS, NATIVE)
+_CELLS = 1 << 21  # of the widest array of a step: 16 MB
 _TREE = ("first", "second", "feature", "threshold", "value", "missing_first", "cover")
 
 
@@ -68,9 +69,11 @@ class Explainer:
             ValueError: a feature is not among the columns.
         """
         found = np.zeros((rows.num_rows, len(self.inputs)))
-        if rows.num_rows:
-            for source, values in zip(self.sources, self.columns(self.vector.outputs(rows)).T, strict=True):
-                found[:, source] += values
+        step = max(1, _CELLS // max(1, len(self.sources)))
+        for at in range(0, rows.num_rows, step):
+            columns = self.columns(self.vector.outputs(rows.slice(at, step)))
+            for source, values in zip(self.sources, columns.T, strict=True):
+                found[at : at + step, source] += values
         return found
 
     def reasons(self, contributions: NDArray[np.float64], count: int) -> tuple[pa.ListArray, pa.ListArray]:

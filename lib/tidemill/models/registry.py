@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 _MODEL = "model"
+_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # a model, or an alias of one
 _TRAINING_SET = "tidemill.training_set_id"
 
 
@@ -183,7 +185,9 @@ class Registry:
         with quiet():
             try:
                 return str(self._client.get_model_version_by_alias(name, alias).version)
-            except MlflowException:
+            except MlflowException as error:
+                if error.error_code not in _NOT_THERE:
+                    raise
                 return None  # neither the model nor the alias need exist
 
     def names(self) -> list[str]:
@@ -212,7 +216,7 @@ class Registry:
         with quiet():
             model = Model.load(f"models:/{version.name}/{version.version}")
         then = {text.partition("==")[0]: text for text in model.flavors["spark"].get("requirements", ())}
-        return then, dict(zip(then, pinned(then), strict=True))
+        return then, {name: text for name in then if (text := _installed(name)) is not None}
 
     def fetch(self, version: Version, part: str, folder: Path) -> Path:
         """Copies a part of a registered version, such as `data/graph`, into a folder; returns where it lies there.
@@ -227,3 +231,11 @@ class Registry:
         """The fitted pipeline of a version."""
         with quiet():
             return mlflow.spark.load_model(f"models:/{version.name}/{version.version}", dfs_tmpdir=str(self.temporary))
+
+
+def _installed(name: str) -> str | None:
+    """A package of this environment as pip writes it, or None where there is none of that name any more."""
+    try:
+        return pinned([name])[0]
+    except PackageNotFoundError:
+        return None

@@ -89,10 +89,9 @@ def build_predictions(
     kept = [use_case.entity.key, AS_OF]
     types = dict(table.columns)
     schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, SCORE, PREDICTION, REASONS, CONTRIBUTIONS))
-    # One file, in the table's order: a population that needs Spark is not the one that is large.
     frame = rows.mapInArrow(partial(scored, graph=graph, kept=kept), schema)
     frame = frame.withColumns({name: F.lit(value) for name, value in beside.items()}).select(*table.names)
-    return Predictions(frame.coalesce(1).sortWithinPartitions(*table.sort), f"{BY_SPARK}: {why}")
+    return Predictions(frame.sortWithinPartitions(*table.sort), f"{BY_SPARK}: {why}")
 
 
 def _by_buckets(

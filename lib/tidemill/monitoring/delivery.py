@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tidemill.core.config_monitor import Alerts, Mail
     from tidemill.monitoring.alerts import Message
 
+_COMPATIBLE = ipaddress.IPv6Network("::/96")  # IPv4 as the first IPv6 hosts wrote it
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 
 def deliver(message: Message, settings: Alerts) -> list[TidemillError]:
     """Sends a message wherever it should go; what went wrong comes back, so that one channel does not stop another."""
@@ -42,11 +45,13 @@ def post(url: str, text: str, settings: Alerts) -> None:
     Raises:
         TidemillError: E_ALERT_HOST (configuration) where the address is not to be reached; E_ALERT (unavailable).
     """
-    parts = urlsplit(url)
-    host = parts.hostname
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise _no_address(url) from error
     if parts.scheme not in {"http", "https"} or not host:
-        raise _refused(f"{url.partition('?')[0]!r} is no web address", "write https://...")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+        raise _no_address(url)
     address = _allowed(host, port, settings)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
@@ -57,7 +62,7 @@ def post(url: str, text: str, settings: Alerts) -> None:
     try:
         connection.request("POST", path, json.dumps({"text": text}), {"Content-Type": "application/json"})
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise _unsent(host, str(error)) from error
     finally:
         connection.close()
@@ -112,10 +117,24 @@ def _allowed(host: str, port: int, settings: Alerts) -> str:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except OSError as error:
         raise _unsent(host, f"its name is not known: {error}") from error
-    inside = [a for a in found if not ipaddress.ip_address(a.split("%")[0]).is_global]
+    except UnicodeError as error:
+        raise _refused(f"{host!r} is no name of a host: {error}", "write the host's name or address") from error
+    inside = [a for a in found if is_inside(ipaddress.ip_address(a.split("%")[0]))]
     if inside and host not in settings.allow_hosts:
         raise _refused(f"{host!r} is {inside[0]}, an address of the inside", f"list {host!r} in alerts.allow_hosts")
     return found[0]
+
+
+def is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address, or the IPv4 address that it stands for, is not one of the world's."""
+    if address.is_multicast or not address.is_global:
+        return True
+    if isinstance(address, ipaddress.IPv4Address):
+        return False
+    embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64:
+        embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_site_local or address in _COMPATIBLE or any(a is not None and is_inside(a) for a in embedded)
 
 
 def _tried(send: Callable[[], None]) -> list[TidemillError]:
@@ -124,6 +143,10 @@ def _tried(send: Callable[[], None]) -> list[TidemillError]:
     except TidemillError as error:
         return [error]
     return []
+
+
+def _no_address(url: str) -> TidemillError:
+    return _refused(f"{url.partition('?')[0]!r} is no web address", "write https://...")
 
 
 def _refused(what: str, next_step: str) -> TidemillError:

@@ -154,7 +154,9 @@ def _by_limits(column: Watched, limits: Monitor) -> Drift:
     psi = _psi(column)
     if column.event:
         return _drift(column, psi, None, OK, f"not judged on a day of a known event: {column.event}")
-    known = f"; {len(column.quiet)} quiet days are fewer than {limits.quiet_days}, so that stated limits decide"
+    days = len(column.quiet)
+    few = f"{days} quiet days are fewer than {limits.quiet_days}"
+    known = f"; {few if days < limits.quiet_days else 'no quiet day has a value'}, so that stated limits decide"
     if psi >= limits.alert:
         return _drift(column, psi, None, ALERT, f"index {psi:.3f} is at least {limits.alert:g}{known}")
     if psi >= limits.warn:

@@ -1,7 +1,8 @@
 """What is watched of a column's histograms: a few figures a day, each with what its number of rows makes it vary. Pure.
 
-Of a number: its level and its spread in normal scores, which no outlier can move far; of a text: the share of each
-value, and of values that the reference did not know. Of both: missing values, and the shape as a whole.
+Of a number: its level and its spread in normal scores, which no outlier can move far; of a text, and of a number that
+never varied: the share of each value, and of values that the reference did not know. Of all: missing values, and the
+shape as a whole.
 """
 
 from __future__ import annotations
@@ -81,11 +82,11 @@ def figures(bins: Bins, reference: Sequence[float], typical: float, days: Sequen
     found = [Figure(MISSING, "", _arcsine(nulls, rows), 1 / (4 * rows + 2))]
     shape = np.array([_shape(reference, day, typical) for day in days])
     found.append(Figure(SHAPE, "", shape, np.full(len(days), 2 / max(1, bins.size - 1))))
-    if bins.kind != NUMBER:
+    if bins.kind != NUMBER or np.count_nonzero(reference) < 2:
         shares = [_arcsine(counts[:, i], valued) for i in range(bins.size)]
         noise = 1 / (4 * valued + 2)
         return found + [Figure(SHARE, name, values, noise) for name, values in zip(bins.labels, shares, strict=True)]
-    weights, known = np.asarray(reference, np.float64) + 1e-9, np.maximum(valued, 1)
+    weights, known = np.asarray(reference, np.float64), np.maximum(valued, 1)
     scores = _normal_scores(weights)
     scores -= np.average(scores, weights=weights)
     scores /= math.sqrt(float(np.average(scores**2, weights=weights))) or 1.0
@@ -121,11 +122,15 @@ def _arcsine(part: Floats, whole: Floats) -> Floats:
 
 
 def _normal_scores(reference: Floats) -> Floats:
-    """The mean normal score of the rows of each bin (van der Waerden 1952), by the reference's own shares."""
-    ends = np.concatenate([[0.0], np.cumsum(reference)]) / max(reference.sum(), 1.0)
+    """The mean normal score of the rows of each bin (van der Waerden 1952), by the reference's own shares.
+
+    A bin without reference rows has the score of the nearest bin with some: a score of its own would have no bound, and
+    one new value in ten thousand rows would move the spread of a rare flag.
+    """
+    ends = np.cumsum(np.concatenate([[0.0], reference])) / reference.sum()
     normal = NormalDist()
-    density = [normal.pdf(normal.inv_cdf(p)) if 0 < p < 1 else 0.0 for p in ends]
-    shares = np.diff(ends)
-    middle = [normal.inv_cdf(min(max(p, 1e-6), 1 - 1e-6)) for p in (ends[:-1] + ends[1:]) / 2]
-    scores: Floats = np.where(shares > 0, -np.diff(density) / np.where(shares > 0, shares, 1.0), middle)
+    density = np.array([normal.pdf(normal.inv_cdf(p)) if 0 < p < 1 else 0.0 for p in ends])
+    held = np.flatnonzero(reference)
+    nearest = held[np.argmin(np.abs(np.arange(len(reference))[:, None] - held), axis=1)]
+    scores: Floats = (-np.diff(density) * reference.sum())[nearest] / reference[nearest]
     return scores

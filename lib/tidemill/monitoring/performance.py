@@ -46,6 +46,14 @@ class Realised:
     by_time: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Known:
+    """The primary metric of the newest scores whose labels had matured at T, and that of the one-feature baseline."""
+
+    value: float
+    baseline: float | None
+
+
 def evaluate(
     builder: Builder, use_case: UseCase, model: PipelineModel, baseline: Baseline, times: Sequence[datetime]
 ) -> Realised:

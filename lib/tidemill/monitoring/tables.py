@@ -65,8 +65,9 @@ DRIFT = Table(
         ("wasserstein", "double"),
         ("chi_square", "double"),
         ("l_infinity", "double"),
+        ("judged_at", "timestamp"),
     ),
-    evolves=True,  # it has not always told the distances beside the index
+    evolves=True,  # it has not always told the distances beside the index, nor when it was judged
 )
 REALISED, EXPECTED = "realised", "expected"
 PERFORMANCE = Table(

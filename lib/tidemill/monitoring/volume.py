@@ -23,7 +23,8 @@ def odd_volume(quiet: Sequence[Day], newest: Sequence[Day], season: int, limits:
     """What is odd about the number of rows of the newest day, in a sentence; None where nothing is.
 
     The logarithm of a day's rows is held against its own variation over the quiet days; changes of less than a fifth
-    are never reported.
+    are never reported. Once there are as many judged days as a quiet period needs, it has to be odd among those, too:
+    what has grown slowly is usual. Where fewer rows than a verdict needs are usual and found, nothing is said.
 
     Args:
         quiet: days when nothing was wrong; too few of them tell nothing.
@@ -31,14 +32,28 @@ def odd_volume(quiet: Sequence[Day], newest: Sequence[Day], season: int, limits:
         season: days after which the same may be expected again.
         limits: the settings.
     """
-    days = [d for d in quiet if d.rows]
+    days, later = ([d for d in side if d.rows] for side in (quiet, newest[:-1]))
     if len(days) < limits.quiet_days or not newest:
         return None
-    values, places = np.log([d.rows for d in days]), np.array([d.place for d in days])
-    usual = variation_of(values, places, 1 / float(np.mean([d.rows for d in days])), season)
-    day = newest[-1]
-    apart, tail = usual.tail(np.log([max(day.rows, 1)]), np.array([day.place]), 1 / max(day.rows, 1))
-    if tail > _TAIL or abs(math.expm1(apart)) < _LEAST:
+    day, usual = newest[-1], _usual(days, newest[-1], season)
+    if max(day.rows, usual) < limits.minimum_rows or not _odd(days, day, season):
         return None
-    foretold = max(day.rows, 1) * math.exp(-apart)
-    return f"{day.rows:,} rows were scored, and {foretold:,.0f} are usual"
+    if len(later) >= limits.quiet_days and not _odd(later, day, season):
+        return None
+    return f"{day.rows:,} rows were scored, and {usual:,.0f} are usual"
+
+
+def _odd(known: Sequence[Day], day: Day, season: int) -> bool:
+    apart, tail = _apart(known, day, season)
+    return tail <= _TAIL and abs(math.expm1(apart)) >= _LEAST
+
+
+def _usual(known: Sequence[Day], day: Day, season: int) -> float:
+    return max(day.rows, 1) * math.exp(-_apart(known, day, season)[0])
+
+
+def _apart(known: Sequence[Day], day: Day, season: int) -> tuple[float, float]:
+    """How far the logarithm of a day's rows lies from what other days foretell, and the tail of that."""
+    values, places = np.log([d.rows for d in known]), np.array([d.place for d in known])
+    usual = variation_of(values, places, 1 / float(np.mean([d.rows for d in known])), season)
+    return usual.tail(np.log([max(day.rows, 1)]), np.array([day.place]), 1 / max(day.rows, 1))

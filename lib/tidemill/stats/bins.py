@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf, nextafter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,23 +44,30 @@ class Bins:
             return (*self.values, "other")
         if not self.edges:
             return ("all",)
-        inner = [f"{a:g} to {b:g}" for a, b in pairwise(self.edges)]
-        return (f"< {self.edges[0]:g}", *inner, f">= {self.edges[-1]:g}")
+        own = {nextafter(a, inf): a for a, b in pairwise(self.edges) if b == nextafter(a, inf)}
+        inner = [f"{a:g}" if b in own else f"{own.get(a, a):g} to {b:g}" for a, b in pairwise(self.edges)]
+        last = self.edges[-1]
+        return (f"< {self.edges[0]:g}", *inner, f"> {own[last]:g}" if last in own else f">= {last:g}")
 
 
 def choose_bins(column: str, kind: str, found: Sketch, number: int) -> Bins:
     """Bins by reference rows: of a number about equally many rows each, of a text its commonest values.
 
+    A number that is several quantiles at once, or the least and a quantile, has a bin of its own: a flag, or a column
+    that is zero but for a few rows, has bins on either side.
+
     Args:
         column: its name.
         kind: `number` or `text`.
         found: the sketch of the reference rows.
-        number: of a number's bins, at most; fewer where many rows have the same value.
+        number: of a number's bins of equally many rows; fewer where many rows have the same value.
     """
     if kind == TEXT:
         common = sorted(found.frequent.counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
         return Bins(column, TEXT, values=tuple(str(value) for value, _ in common[:_VALUES]))
     if not found.quantiles.rows:
         return Bins(column, NUMBER)
-    edges = np.unique(found.quantiles.at(np.arange(1, number) / number))
+    edges, times = np.unique(found.quantiles.at(np.arange(1, number) / number), return_counts=True)
+    own = edges[(times > 1) | (edges == found.quantiles.values[0])]
+    edges = np.unique(np.concatenate([edges, np.nextafter(own, inf)]))
     return Bins(column, NUMBER, edges=tuple(edges[np.isfinite(edges)].tolist()))

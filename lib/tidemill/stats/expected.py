@@ -32,6 +32,7 @@ MOST_APART = 0.02  # of the AUC that is expected of the rows with labels, from t
 MOST_UNCALIBRATED = 0.05  # expected calibration error of the rows with labels
 MOST_BEYOND = 0.1  # rows whose score no row with a label had
 _GROUPS = 10
+_RANGES = 20  # of scores, from the least to the largest of a row with a label
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def hanley_mcneil(auc: float, positives: float, negatives: float) -> float:
 
 
 def estimate_roc_auc(known: Sequence[ScoreBin], rows: Any, scores: Any, realised: float) -> Estimate:
-    """The ROC AUC to expect of scored rows, refused where the model is not calibrated on rows with labels.
+    """The ROC AUC to expect of scored rows, refused where the scores are not calibrated, or are not such as were.
+
+    Its interval is of the outcomes that the scored rows may have; that of the curve is not in it.
 
     Args:
         known: rows with labels that the model was not fitted on, by score, lowest first.
@@ -97,12 +100,17 @@ def estimate_roc_auc(known: Sequence[ScoreBin], rows: Any, scores: Any, realised
     error = _calibration_error(sizes, positives, calibrated)
     if error > MOST_UNCALIBRATED:
         return Estimate(None, f"refused: the scores are not calibrated, by {error:.3f} on rows with labels")
+    beyond = _share_beyond(means, np.asarray(rows, np.float64), np.asarray(scores, np.float64))
+    if beyond > MOST_BEYOND:
+        return _refused_beyond(beyond)
     found = expected_roc_auc(rows, curve.apply(np.asarray(scores, np.float64)))
     return Estimate(found, "expected of the scores, if outcomes depend on features as they did on the gate rows")
 
 
 def estimate_rmse(known_rows: Any, known_squares: Any, rows: Any) -> Estimate:
     """The RMSE to expect of scored rows, if errors are as large as they were for such scores.
+
+    Its interval is of both: what the rows with labels tell of the errors, and the errors that the scored rows may have.
 
     Args:
         known_rows: rows with labels of each bin of scores.
@@ -112,11 +120,11 @@ def estimate_rmse(known_rows: Any, known_squares: Any, rows: Any) -> Estimate:
     count, squares, now = (np.asarray(v, np.float64) for v in (known_rows, known_squares, rows))
     beyond = float(now[count == 0].sum() / now.sum())
     if beyond > MOST_BEYOND:
-        return Estimate(None, f"refused: {beyond:.0%} of the scores are such as no row with a label had")
+        return _refused_beyond(beyond)
     some = count > 0
     share = now[some] / now[some].sum()
     square = float(np.sum(share * squares[some] / count[some]))
-    value = rmse_interval(math.sqrt(square), float(count.sum()))
+    value = rmse_interval(math.sqrt(square), float(1 / (1 / count.sum() + 1 / now.sum())))
     return Estimate(
         value, "expected of the scores, if errors are as large as they were for such scores on the gate rows"
     )
@@ -126,6 +134,18 @@ def rmse_interval(rmse: float, rows: float) -> Interval:
     """The 95 % interval of an RMSE of normal errors: a mean of n squares deviates by sqrt(2 / n)."""
     half = 1.959964 * rmse / math.sqrt(2 * rows)
     return Interval(rmse, max(0.0, rmse - half), rmse + half)
+
+
+def _share_beyond(known: Floats, rows: Floats, scores: Floats) -> float:
+    """The share of rows whose score lies in a range of scores that no row with a label is in, or outside all ranges."""
+    low, width = float(known.min()), float(np.ptp(known)) or 1.0
+    held = np.unique(np.floor((known - low) / width * _RANGES))
+    there = np.isin(np.floor((scores - low) / width * _RANGES), held)
+    return float(rows[~there].sum() / rows.sum())
+
+
+def _refused_beyond(share: float) -> Estimate:
+    return Estimate(None, f"refused: {share:.0%} of the scores are such as no row with a label had")
 
 
 def _calibration_error(sizes: Ints, positives: Ints, calibrated: Floats) -> float:

@@ -9,11 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def normal_tail(z: float) -> float:
-    """The probability that a standard normal value is at least `|z|` away from 0, on either side."""
-    return math.erfc(abs(z) / math.sqrt(2))
-
-
 def student_tail(t: float, freedom: float) -> float:
     """The probability that Student's t is at least `|t|` away from 0, on either side (Abramowitz and Stegun 26.7).
 
