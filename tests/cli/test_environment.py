@@ -1,14 +1,28 @@
 """What the console command takes from an environment, and from a model's card."""
 
+from pathlib import Path
+
 import pytest
 from tidemill.cli.environment import store_description, tracking_of
 from tidemill.cli.job import HOME
 from tidemill.cli.retraining import importance
+from tidemill.cli.service import _open_ground
 
 
 def test_models_lie_below_the_root_unless_an_environment_names_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_TRACKING", "http://models.example:5000")
     assert (tracking_of("local"), tracking_of("cluster")) == ("", "http://models.example:5000")
+
+
+def test_a_key_that_is_set_goes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_TRACKING", "http://models.example:5000")
+    asked = list[tuple[object, ...]]()
+    monkeypatch.setattr("tidemill.models.registry.Registry", lambda *given: asked.append(given))
+    monkeypatch.setattr("tidemill.features.feast_store.open_store", lambda *given: asked.append(given))
+    sets = ("services.tracking=http://other.example", "services.feature_store=feature_store.cluster.yaml")
+    _open_ground(tmp_path, HOME / "feature_repo", "local", sets)
+    description = HOME / "feature_repo" / "feature_store.cluster.yaml"
+    assert asked == [(description, tmp_path), (tmp_path.resolve(), "http://other.example")]
 
 
 def test_an_environment_has_its_own_description_of_the_online_store() -> None:

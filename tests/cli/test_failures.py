@@ -13,7 +13,7 @@ def closing(key: str) -> Iterator[None]:
     try:
         yield
     finally:
-        {}[key]
+        dict[str, int]()[key]
 
 
 def test_what_breaks_on_the_way_out_after_a_signal_is_no_bug_of_its_own() -> None:

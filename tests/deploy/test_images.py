@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from fnmatch import fnmatch
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -22,6 +24,7 @@ from tidemill.cli.console import app
 from tidemill.core.config import load_config
 from tidemill.core.quiet import quiet
 from tidemill.orchestration.dag import ORDER, OUTSIDE
+from tidemill.serving.guard import PROBES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +36,7 @@ HOME = Path(__file__).resolve().parents[2]
 DEPLOY = HOME / "deploy"
 PLACE = "/opt/tidemill"
 DIGEST = "a" * 64
+WATCH = ("node-exporter", "prometheus", "grafana")
 ENVIRONMENT = {
     "PYTHON_DIGEST": "sha256:1",
     "POSTGRES_PASSWORD": "a",
@@ -201,9 +205,31 @@ def test_services_start_programs_with_options_that_they_have() -> None:
     assert settings.keys == {"demo": DIGEST}
 
 
+def test_the_service_on_kubernetes_is_called_by_its_name_and_probed() -> None:
+    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes" / "service.yaml").read_text("utf-8"))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    arguments = [text.replace("$(SERVICE_KEY_SHA256)", DIGEST) for text in container["args"]]
+    check_command(words("service", "ENTRYPOINT"), arguments)
+    sets = [value for option, value in itertools.pairwise(arguments) if option == "--set"]
+    name, namespace = (service["metadata"][part] for part in ("name", "namespace"))
+    called = {name, f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"}
+    assert set(load_config(HOME / "conf", "local", tuple(sets)).serve.hosts) == called
+    assert {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")} == {*PROBES}
+
+
 def test_services_are_pinned_watched_and_published_here_only() -> None:
     services = compose()["services"]
-    assert set(services) == {"jobs", "service", "mlflow", "postgres", "redis", "kafka", "prometheus", "grafana"}
+    assert set(services) == {
+        "jobs",
+        "service",
+        "mlflow",
+        "postgres",
+        "redis",
+        "kafka",
+        "prometheus",
+        "grafana",
+        "node-exporter",
+    }
     for name, service in services.items():
         assert "build" in service or re.fullmatch(r"[\w./-]+:v?\d+\.\d+[\w.]*", service["image"]), name
         assert "healthcheck" in service or service.get("build", {}).get("target") in {"service", "jobs"}, name
@@ -217,7 +243,22 @@ def test_services_are_pinned_watched_and_published_here_only() -> None:
 
 
 def test_prometheus_asks_the_service_and_grafana_asks_prometheus() -> None:
-    (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    asked = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))
+    jobs, job = asked["scrape_configs"]
+    services = compose()["services"]
+    mounts = {
+        name: dict(v.split(":")[:2][::-1] for v in services[name]["volumes"]) for name in services if name in WATCH
+    }
+    assert jobs["static_configs"] == [{"targets": ["node-exporter:9100"]}]
+    (folder,) = [w.partition("directory=")[2] for w in services["node-exporter"]["command"] if "directory" in w]
+    assert (folder, mounts["node-exporter"]) == ("/var/lib/tidemill/metrics", {"/var/lib/tidemill": "state"})
+    rules = {Path(to).name for to in mounts["prometheus"] if fnmatch(to, asked["rule_files"][0])}
+    assert rules == {path.name for path in (HOME / "conf" / "prometheus").iterdir()}
+    (provider,) = yaml.safe_load((DEPLOY / "grafana" / "dashboards.yaml").read_text("utf-8"))["providers"]
+    dashboards = {
+        to: at for to, at in mounts["grafana"].items() if Path(to).parent == Path(provider["options"]["path"])
+    }
+    assert dashboards == {"/etc/grafana/dashboards/monitoring.json": "../conf/grafana/monitoring.json"}
     assert (job["metrics_path"], job["static_configs"]) == ("/metrics", [{"targets": ["service:8000"]}])
     (secret,) = compose()["services"]["prometheus"]["secrets"]
     assert job["authorization"] == {"type": "Bearer", "credentials_file": f"/run/secrets/{secret}"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +13,7 @@ from tidemill.core.time import days, format_time
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake
 from tidemill.monitoring.service_metrics import ServiceMetrics
+from tidemill.serving import request_log
 from tidemill.serving.answers import Answer, Asked, build_answers
 from tidemill.serving.request_log import REQUESTS, RequestLog
 from tidemill.serving.served import load_served
@@ -108,6 +112,34 @@ def test_answers_beyond_what_may_wait_are_dropped_and_counted(place: Place) -> N
     log.flush()
     rows = read_arrow(Lake(place.root / "nowhere", "test"), REQUESTS).to_pylist()
     assert [row["features"] for row in rows] == ['{"x": "nan", "y": null, "z": "ü"}'] * 10
+
+
+def test_a_write_that_fails_is_tried_again_after_a_pause(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, stopped = list[float](), threading.Event()
+
+    def away(*_: Any) -> None:
+        tries.append(time.monotonic())
+        if len(tries) < 4:
+            raise OSError("no space left")
+        stopped.set()
+
+    monkeypatch.setattr(request_log, "commit", away)
+    monkeypatch.setattr(request_log, "_FIRST_PAUSE", 0.1)
+    metrics = ServiceMetrics()
+    settings = place.settings.model_copy(update={"log_share": 1.0, "log_rows": 1, "log_seconds": 0.2})
+    log = RequestLog(Lake(place.root / "nowhere", "test"), settings, metrics)
+    served = load_served(place.registry, place.registry.version("shop", "1"))
+    log.add(served, [Answer("ann", "ok", 0.5, 1.0, NOW, 1.0, {})], NOW)
+    writer = threading.Thread(target=log.run, args=(stopped,))
+    writer.start()
+    until = time.monotonic() + 60
+    while writer.is_alive() and time.monotonic() < until:
+        log.add(served, [], NOW)  # each says again that enough waits
+        time.sleep(0.001)
+    writer.join(60)
+    pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.2), strict=True)), pauses
+    assert b'tidemill_request_log_rows_total{outcome="written"} 1.0' in metrics.text()
 
 
 def test_what_the_service_says_of_itself(serve: Serve) -> None:

@@ -93,6 +93,8 @@ def test_a_handler_scores_events_with_onnx_runtime_and_numpy_alone(bundle: Path)
         None,
         {"rows": 7},
         {"body": "{"},
+        {"rows": [{"basket_part": 10**400, "events_count_10d": 1, PLAN: "gold"}]},
+        {"body": "[" * 50_000},
     ]
     found = python("-c", ALONE, str(bundle), json.dumps(events))
     scores = [item["score"] for item in found[0]["predictions"]]
@@ -102,7 +104,7 @@ def test_a_handler_scores_events_with_onnx_runtime_and_numpy_alone(bundle: Path)
     assert (found[0]["model"], found[0]["version"]) == ("shop", "1")
     assert found[1]["predictions"] == found[0]["predictions"][:1]
     assert found[2]["predictions"] == []
-    assert [set(answer) for answer in found[3:]] == [{"error"}] * 6
+    assert [set(answer) for answer in found[3:]] == [{"error"}] * 8
 
 
 def test_the_example_in_python_gives_the_expected_scores(bundle: Path) -> None:

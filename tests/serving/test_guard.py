@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tidemill.serving.guard import Guard
+from tidemill.serving.guard import PROBES, Guard
 
 if TYPE_CHECKING:
     from running_service import Serve
@@ -40,6 +40,10 @@ BODIES = {
     "an unknown value": (of(given=b'{"x":1}'), 422),
     "an extra field": (of(more=b',"x":1'), 422),
     "no entity": (b'{"entities":[]}', 422),
+    "a name twice": (of(given=b'{"basket":1,"basket":2}'), 400),
+    "a key twice": (b'{"entities":[{"key":"ann","k\\u0065y":"bob"}]}', 400),
+    "entities twice": (of(more=b',"entities":[{"key":"bob"}]'), 400),
+    "a name twice, first a long integer": (of(given=b'{"basket":' + b"9" * 5000 + b',"basket":2}'), 422),
     "an empty key": (of(key=b'""'), 422),
     "a long key": (of(key=b'"' + b"k" * 600 + b'"'), 422),
     "many entities": (b'{"entities":[' + b",".join([b'{"key":"a"}'] * 1001) + b"]}", 422),
@@ -107,7 +111,14 @@ def test_other_methods_paths_and_types(serve: Serve) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
     assert "did you mean 'shop'" in client.post("/v1/shops/predict", content=of(), headers=JSON).json()["error"]["next"]
-    assert serve(hosts=("here",)).client.get("/v1", headers={"Host": "elsewhere"}).status_code == 400
+
+
+def test_only_probes_ask_under_another_name(serve: Serve) -> None:
+    client = serve(hosts=("here",)).client
+    for host, status in (("here", 200), ("elsewhere", 400), ("10.1.2.3:8000", 400)):
+        asked = [client.get(path, headers={"Host": host}).status_code for path in ("/v1", "/", "/metrics")]
+        assert asked == [status] * 3
+        assert [client.get(path, headers={"Host": host}).status_code for path in PROBES] == [200, 200]
 
 
 def test_only_callers_with_a_key_are_answered(serve: Serve) -> None:

@@ -42,6 +42,31 @@ def test_what_waits_is_answered_in_one_go() -> None:
     assert isinstance(found[4], asyncio.CancelledError)
 
 
+def test_who_stops_waiting_while_the_thread_hangs_leaves_nothing_behind() -> None:
+    hangs = threading.Event()
+
+    def answer(questions: Sequence[str]) -> list[str | Exception]:
+        hangs.wait(30)
+        return list(questions)
+
+    async def ask() -> tuple[int, int]:
+        together = Together(answer)
+        first = asyncio.create_task(together.ask("first"))
+        await asyncio.sleep(0.01)
+        asked = [asyncio.create_task(asyncio.wait_for(together.ask(str(n)), 0.05)) for n in range(20)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        before = len(together._waiting)
+        await asyncio.gather(*asked, return_exceptions=True)
+        after = len(together._waiting)
+        hangs.set()
+        assert await first == "first"
+        together.stop()
+        return before, after
+
+    assert asyncio.run(ask()) == (20, 0)
+
+
 def test_a_failure_of_all_is_everybodys() -> None:
     def answer(questions: Sequence[int]) -> list[int | Exception]:
         raise KeyError(len(questions))

@@ -20,6 +20,7 @@ from tidemill.core.errors import Exit, TidemillError
 from tidemill.data.tables import Lake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tidemill.serving.follow import Ground
@@ -60,7 +61,7 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tidemill").setLevel(logging.INFO)
     place, metrics = root.resolve(), ServiceMetrics()
-    champions = Champions(lambda: _open_ground(place, repo, env), metrics, use_cases or ())
+    champions = Champions(lambda: _open_ground(place, repo, env, sets or ()), metrics, use_cases or ())
     log = RequestLog(Lake(place, f"serve-{os.getpid()}", lease_timeout=_WAIT_SECONDS), settings, metrics)
     print(f"http://{host}:{port} (end with Ctrl-C)", flush=True)
     uvicorn.run(
@@ -86,12 +87,13 @@ def key(name: str, as_json: Json = False) -> None:
     print(f"key, shown this once: {made}\nserve:\n  keys:\n    {name}: {digest}")
 
 
-def _open_ground(root: Path, repo: Path, env: str) -> Ground:
+def _open_ground(root: Path, repo: Path, env: str, sets: Sequence[str]) -> Ground:
     from tidemill.features.feast_reading import OnlineReader
     from tidemill.features.feast_store import open_store
     from tidemill.serving.follow import Ground
 
-    return Ground(open_registry(root, env), OnlineReader(open_store(store_description(repo, env), root)))
+    store = open_store(store_description(repo, env, sets), root)
+    return Ground(open_registry(root, env, sets), OnlineReader(store))
 
 
 def _loopback(host: str) -> bool:

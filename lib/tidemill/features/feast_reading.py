@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,25 +34,30 @@ class OnlineReader:
     """Reads a store that is open. Views are named with their versions, so that an older model reads older views.
 
     Args:
-        store: opened; Feast's stores keep one connection, so one thread reads at a time.
+        store: opened; Feast's stores keep one connection, so one thread reads at a time, and others wait.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._alone = threading.Lock()
         # Said whenever the registry is read. `quiet` is for one thread, and here are several.
         warnings.filterwarnings("ignore", "The spark data source API", RuntimeWarning)
 
     def check(self, views: Iterable[FeatureView]) -> None:
-        """Refuses views that nobody has registered.
+        """Refuses views that cannot be read: reads look into a copy of the registry, which is fetched anew.
 
         Raises:
             LookupError: the registry does not know a view, or a feature of it.
         """
-        known = {view.name: {field.name for field in view.schema} for view in self._store.list_feature_views()}
+        views = list(views)
+        self._store.refresh_registry()
+        listed = self._store.list_feature_views(allow_cache=True)
+        known = {view.name: {field.name for field in view.schema} for view in listed}
         for view in views:
             missing = [f.name for f in view.columns if f.name not in known.get(view.table_name, set())]
             if missing:
                 raise LookupError(f"the feature registry knows no {view.table_name}:{missing[0]}: materialize it first")
+        self.read(views, ["nobody"])  # what a request will do, before any does
 
     def read(self, views: Sequence[FeatureView], keys: Sequence[str]) -> list[OnlineRow]:
         """What the store holds of entities, in their order."""
@@ -60,10 +66,10 @@ class OnlineReader:
 
     def _read(self, views: Sequence[FeatureView], keys: Sequence[str]) -> list[OnlineRow]:
         place = [(view.table_name, f.name) for view in views for f in view.columns]
-        found = self._store.get_online_features(
-            features=[f"{view}:{name}" for view, name in place],
-            entity_rows=[{views[0].entity.key: key} for key in keys],
-        ).proto
+        names = [f"{view}:{name}" for view, name in place]
+        entities = [{views[0].entity.key: key} for key in keys]
+        with self._alone:
+            found = self._store.get_online_features(features=names, entity_rows=entities).proto
         columns = dict(zip(found.metadata.feature_names.val, found.results, strict=True))
         rows = []
         for at in range(len(keys)):

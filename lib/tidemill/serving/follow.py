@@ -41,8 +41,10 @@ class Champions:
     """
 
     def __init__(self, open_ground: Callable[[], Ground], metrics: ServiceMetrics, names: Sequence[str] = ()) -> None:
-        self.models: dict[str, Served] = {}
-        self.reasons: dict[str, str] = {}  # why nobody answers for a use case, or why its newest champion does not
+        self.models: dict[str, Served] = {}  # replaced and never changed: other threads go through it
+        # Why nobody answers for a use case, or why its newest champion does not. Strangers read it: what an exception
+        # says, which may hold addresses and more, is for the log.
+        self.reasons: dict[str, str] = {}
         self.ground: Ground | None = None
         self._open_ground, self._metrics, self._names = open_ground, metrics, names
         self._refused: dict[str, str] = {}
@@ -70,7 +72,7 @@ class Champions:
             except Exception as error:  # the models of other use cases are not to suffer
                 LOG.exception("use case %s: the champion cannot be loaded", name)
                 self._metrics.refused(name)
-                self.reasons[name] = f"the champion cannot be loaded: {error}"
+                self.reasons[name] = f"the champion cannot be loaded ({type(error).__name__}): the log says more"
 
     def _look_for(self, name: str, ground: Ground) -> None:
         from tidemill.models.registry import CHAMPION
@@ -79,7 +81,8 @@ class Champions:
         number = ground.registry.alias(name, CHAMPION)
         now = self.models.get(name)
         if number is None:
-            self.reasons[name] = "no version is champion yet"
+            goes_on = "" if now is None else f"; version {now.version} goes on"
+            self.reasons[name] = f"no version is champion{goes_on}"
         elif now is not None and now.version == number:
             self.reasons.pop(name, None)
         elif self._refused.get(name) != number:
@@ -89,10 +92,10 @@ class Champions:
                 LOG.error("use case %s: version %s never answers: %s", name, number, error)  # noqa: TRY400
                 self._metrics.refused(name)
                 self._refused[name] = number
-                self.reasons[name] = f"version {number} never answers: {error}"
+                self.reasons[name] = f"version {number} never answers: the log says why"
                 return
             ground.reader.check(served.use_case.views)
-            self.models[name] = served
+            self.models = {**self.models, name: served}
             self.reasons.pop(name, None)
             self._metrics.swapped(name, number)
             LOG.info("use case %s: version %s answers", name, number)

@@ -8,6 +8,8 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
 from tidemill.core.errors import TidemillError
 from tidemill.serving.refusals import refused, response_of
 
@@ -18,8 +20,18 @@ if TYPE_CHECKING:
 
     from tidemill.core.service_config import Serve
 
-OPEN = ("/healthz", "/readyz", "/")
+PROBES = ("/healthz", "/readyz")
+OPEN = (*PROBES, "/")
 _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class Hosts(TrustedHostMiddleware):
+    """Refuses requests under a name that is not ours; who probes a machine by its address knows no name."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        probed = scope["type"] == "http" and scope["path"] in PROBES
+        await (self.app if probed else super().__call__)(scope, receive, send)
 
 
 class Guard:

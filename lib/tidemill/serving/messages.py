@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -68,7 +69,8 @@ def read_question(body: bytes, most: int) -> Question:
     """The question of a body: UTF-8 without a byte order mark, finite numbers, no unpaired surrogates.
 
     Raises:
-        TidemillError: E_BODY (usage) for anything else, or for more entities than may be asked about at once.
+        TidemillError: E_BODY (usage) for anything else, or for more entities than may be asked about at once;
+            E_BODY_TWICE for an object with two values of one name.
     """
     try:
         question = Question.model_validate_json(body)
@@ -79,7 +81,14 @@ def read_question(body: bytes, most: int) -> Question:
         raise refused("E_BODY", first["msg"], f"body {place}".strip(), "see /openapi.json for what is asked") from None
     if len(question.entities) > most:
         raise refused("E_BODY", f"more than {most} entities are asked about", "body entities", "ask in parts")
+    # The parser keeps the last of two values of a name. What it took is no deeper than it allows; numbers stay texts.
+    json.loads(body, object_pairs_hook=_once, parse_int=str, parse_float=str, parse_constant=str)
     return question
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise refused("E_BODY_TWICE", "an object has two values of one name", "body", "leave all but one out")
 
 
 def question_schema() -> dict[str, Any]:

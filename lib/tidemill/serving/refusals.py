@@ -15,6 +15,7 @@ STATUS = {
     "E_BODY": 422,
     "E_BODY_SIZE": 413,
     "E_BODY_SLOW": 408,
+    "E_BODY_TWICE": 400,
     "E_BODY_TYPE": 415,
     "E_BUSY": 503,
     "E_DEADLINE": 503,

@@ -46,6 +46,7 @@ REQUESTS = Table(
 )
 LOG = logging.getLogger(__name__)
 _BATCHES_HELD = 10
+_FIRST_PAUSE = 1.0  # seconds after a write that failed; each further one doubles it
 
 
 class RequestLog:
@@ -80,20 +81,22 @@ class RequestLog:
         while not stopped.is_set():
             self._full.wait(self._settings.log_seconds)
             self._full.clear()
-            self.flush()
+            pause = _FIRST_PAUSE
+            while not self.flush() and not stopped.wait(pause):
+                pause = min(2 * pause, self._settings.log_seconds)
         self.flush()
 
     def wake(self) -> None:
         """Lets the thread look whether it is stopped."""
         self._full.set()
 
-    def flush(self) -> None:
-        """Commits what there is; what cannot be written now is tried again, as the same batch."""
+    def flush(self) -> bool:
+        """Commits what there is; False where it cannot be written now: the next call tries the same batch."""
         if self._batch is None:
             with self._lock:
                 rows, self._rows = self._rows, []
             if not rows:
-                return
+                return True
             inputs = {"rows": len(rows), "from": format_time(rows[0]["asked_at"])}
             self._batch = Batch(uuid4().hex, inputs), rows
         batch, rows = self._batch
@@ -101,9 +104,10 @@ class RequestLog:
             commit(self._lake, REQUESTS, batch, pa.Table.from_pylist(rows, delta_schema(REQUESTS.columns)))
         except Exception:
             LOG.exception("%d answers are not in the request log yet", len(rows))
-            return
+            return False
         self._metrics.logged("written", len(rows))
         self._batch = None
+        return True
 
 
 def _row(served: Served, answer: Answer, now: datetime) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tidemill.core.errors import TidemillError, nearest
 from tidemill.core.time import format_time
 from tidemill.features.requested import request_fields
 from tidemill.serving.answers import Asked, build_answers
-from tidemill.serving.guard import Guard
+from tidemill.serving.guard import Guard, Hosts
 from tidemill.serving.messages import Predictions, Refusal, prediction_of, question_schema, read_question
 from tidemill.serving.page import HEADERS, page
 from tidemill.serving.refusals import refused, response_of
@@ -42,6 +41,7 @@ LOG = logging.getLogger(__name__)
 _REFUSALS = {
     status: {"model": Refusal, "description": said}
     for status, said in (
+        (400, "An object of the body has two values of one name."),
         (401, "The key is missing or not known."),
         (404, "No such use case is served."),
         (408, "The body took too long."),
@@ -157,7 +157,7 @@ def build_app(service: Service) -> FastAPI:
         service.metrics.requested(name if name in service.champions.models else "", status, seconds)
 
     app.add_middleware(Guard, settings=settings, note=note)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts), www_redirect=False)
+    app.add_middleware(Hosts, allowed_hosts=list(settings.hosts), www_redirect=False)
     return app
 
 

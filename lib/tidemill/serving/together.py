@@ -27,24 +27,27 @@ class Together(Generic[Q, A]):
     def __init__(self, answer: Callable[[Sequence[Q]], Sequence[A | Exception]]) -> None:
         self._answer = answer
         self._pool = ThreadPoolExecutor(1, "lookup")
-        self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
+        self._waiting: dict[asyncio.Future[A], Q] = {}  # in the order of asking
         self._busy = False
 
     async def ask(self, question: Q) -> A:
         """The answer; whoever stops waiting for it has it taken from the queue."""
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
+        self._waiting[future] = question
         if not self._busy:
             self._go_on()
-        return await future
+        try:
+            return await future
+        finally:
+            self._waiting.pop(future, None)
 
     def stop(self) -> None:
         """Answers no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _go_on(self) -> None:
-        asked = [(question, future) for question, future in self._waiting if not future.done()]
-        self._waiting = []
+        asked = [(question, future) for future, question in self._waiting.items() if not future.done()]
+        self._waiting = {}
         self._busy = bool(asked)
         if asked:
             loop = asyncio.get_running_loop()

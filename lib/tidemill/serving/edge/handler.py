@@ -26,7 +26,7 @@ def handle(event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ARG001 -
         rows = (json.loads(body) if isinstance(body, str) else body)["rows"]
         stands = SCHEMA["missing"]  # what is declared to stand where a feature has no value
         scores = SCORER.score_rows([{n: stands.get(n) if v is None else v for n, v in row.items()} for row in rows])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     decided = onnx_scoring.decisions(scores, SCHEMA["threshold"])
     found = [
