@@ -47,10 +47,8 @@ def select(path: Path, *overrides: str, rows: int = 10, **changed: Any) -> Selec
 
 def test_a_grid_is_tried_whole_on_every_fold(tmp_path: Path) -> None:
     found = select(tmp_path, models=(LogisticRegression(grid={"regParam": (0.1, 0.2)}),))
-    assert [(c.name, c.folds) for c in found.candidates] == [
-        ("logistic_regression-0", (pytest.approx(0.8), pytest.approx(1.8))),
-        ("logistic_regression-1", (pytest.approx(0.7), pytest.approx(1.7))),
-    ]
+    assert [c.name for c in found.candidates] == ["logistic_regression-0", "logistic_regression-1"]
+    assert [c.folds for c in found.candidates] == [(0.9 - 0.1, 0.9 - 0.1 + 1), (0.9 - 0.2, 0.9 - 0.2 + 1)]
     assert (found.baseline, found.said, found.leaderboard) == ((0.5, 0.6), "2 candidates, all that are declared", ())
     assert list(tmp_path.iterdir()) == []
 
