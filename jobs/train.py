@@ -70,7 +70,7 @@ def run(context: Context) -> Result:
     try:
         check_training_set(rows, use_case, plan, table.label)
         parent = registry.start_training(use_case.name, identity, {"as_of": format_time(context.as_of)})
-        found = search(rows, use_case, plan, settings, context.progress.say)
+        found = search(rows, use_case, plan, settings, context.root / "search", identity, context.progress.say)
         failpoint("train.searched")
         scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
         commit(lake, gate_scores_table(use_case), Batch(identity, inputs), scores)
@@ -97,6 +97,8 @@ def run(context: Context) -> Result:
     facts = {
         "candidates": len(found.candidates),
         "families": len(found.finalists),
+        "search": found.said,
+        "leaderboard": found.leaderboard,
         "training_set_id": identity,
         "family": card["family"],
         "registry": registry.uri,

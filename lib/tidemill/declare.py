@@ -6,6 +6,7 @@ from tidemill.features.declarations import Aggregate, Recency, Tenure
 from tidemill.features.derived import Calendar, Difference, Expression, Joined, Log1p, Ratio, Request
 from tidemill.features.histories import Attribute, Gaps, Streak
 from tidemill.features.specs import ActiveWithin, AnyEventIn, FeatureView, Label, NoEventIn, StateIs, ValueAt
+from tidemill.models.spaces import SearchBy, Uniform, Whole
 from tidemill.models.specs import (
     GradientBoosting,
     LinearRegression,
@@ -45,13 +46,16 @@ __all__ = [
     "Recency",
     "Request",
     "ScikitLogistic",
+    "SearchBy",
     "Source",
     "Splits",
     "StateIs",
     "Streak",
     "Tenure",
+    "Uniform",
     "UseCase",
     "ValueAt",
+    "Whole",
     "XGBoost",
     "days",
     "hours",

@@ -12,7 +12,7 @@ from conftest import make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import AS_OF, START, as_csv, orders
 from tidemill.data.pins import pins
-from tidemill.models.search import fit_recipe
+from tidemill.models.fits import fit_recipe
 
 if TYPE_CHECKING:
     from typing import Any
@@ -104,7 +104,7 @@ def test_a_backtest_shows_how_models_age(kept: Shop) -> None:
     assert summary["steps"][0]["counts"] == {"trainings": 3}
     rows = DeltaTable(str(kept.root / "lake" / "ops" / "backtests")).to_pyarrow_table().to_pylist()
     found = sorted((r["trained_at"].day, r["evaluated_at"].day, r["age"]) for r in rows)
-    assert found == [(1, 1, 0), (1, 11, 1), (1, 21, 2), (11, 11, 0), (11, 21, 1), (21, 21, 0)]
+    assert found == [(11, 11, 0), (11, 21, 1), (11, 31, 2), (21, 21, 0), (21, 31, 1), (31, 31, 0)]
     assert {r["metric"] for r in rows} == {"roc_auc"}
     assert all(0.5 < r["value"] <= 1 for r in rows)
     assert "How models age" in Path(summary["report"]).read_text("utf-8")

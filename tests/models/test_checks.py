@@ -24,7 +24,6 @@ from tidemill.declare import (
     days,
 )
 from tidemill.models.checks import check_training_set
-from tidemill.models.search import list_candidates
 from tidemill.models.splits import plan_splits
 
 if TYPE_CHECKING:
@@ -127,14 +126,6 @@ def test_a_regression_has_no_classes(preparation: Preparation) -> None:
     with pytest.raises(TidemillError, match="only a binary task") as caught:
         use_case(task="regression", models=(LinearRegression(),), preparation=preparation)
     assert caught.value.code == "E_USE_CASE"
-
-
-def test_families_that_are_asked_for_take_the_place_of_those_declared() -> None:
-    assert [c.name for c in list_candidates(use_case(), {})] == ["logistic_regression-0"]
-    (only,) = list_candidates(use_case(), {"gbt": {"maxIter": 3}})
-    assert (only.family, only.parameters) == ("gbt", {"maxIter": 3})
-    with pytest.raises(TidemillError, match="no model family 'gtb'"):
-        list_candidates(use_case(), {"gtb": {}})
 
 
 @pytest.mark.parametrize("name", ["a.b", "a`b", "a b", "ünïcode-\N{SNOWMAN}", "'; drop", "__x y", "3d", "a\nb", ""])

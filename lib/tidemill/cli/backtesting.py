@@ -16,9 +16,9 @@ from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.schema import delta_schema
 from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import read_labels
+from tidemill.models.candidates import Candidate, recipe_of
 from tidemill.models.card import CARD
 from tidemill.models.registry import CHALLENGER, Registry
-from tidemill.models.search import Candidate
 from tidemill.models.tables import BACKTESTS
 from tidemill.models.training_set import training_set_inputs
 from tidemill.pages.backtest import AgePoint, Backtest, render_backtest
@@ -77,10 +77,10 @@ def what_to_replay(context: Context) -> Replay | None:
             next_step="choose a later as-of time",
             exit_code=Exit.NO_INPUT,
         )
-    recipe = Candidate("replayed", card["family"], card["parameters"])
+    recipe = recipe_of(card, "replayed")
     inputs = {
         **training_set_inputs(context.lake, use_case, times),
-        "recipe": [recipe.family, recipe.parameters],
+        "recipe": [recipe.family, recipe.parameters, *recipe.without],
         "fit": context.config.train.model_dump(),
         "trainings": [format_time(at) for at in trainings],
         **context.again,

@@ -31,6 +31,7 @@ def _lines(summary: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("features", f"{facts['features']} in {facts['views']} view(s), online and offline"))
     if "candidates" in facts:
         lines.append(("models", f"{facts['candidates']} candidates of {facts['families']} families compared"))
+    lines += [("" if place else "leaderboard", line) for place, line in enumerate(facts.get("leaderboard", ()))]
     if "audit" in facts:
         lines.append(("audit", facts["audit"]))
     if model:

@@ -34,9 +34,12 @@ def log_search(
         f"train_{name}": value for name, value in scalars(found.train_metrics).items()
     }
     for c in found.candidates:
-        metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | {f"folds_{metric}": c.mean}
+        metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | (
+            {} if c.stopped else {f"folds_{metric}": c.mean}
+        )
         metrics |= judged.get(c.name, {})
-        runs[c.name] = registry.log_candidate(parent, identity, c.name, {"family": c.family, **c.parameters}, metrics)
+        recipe = {"family": c.family, **c.parameters, **({"without": c.without} if c.without else {})}
+        runs[c.name] = registry.log_candidate(parent, identity, c.name, recipe, metrics)
     best, *others = found.finalists
     for other in others:
         registry.log_model(runs[other.candidate.name], other.model, documents)

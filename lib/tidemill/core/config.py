@@ -18,6 +18,7 @@ from tidemill.core.external_config import Services
 from tidemill.core.gate_config import Promote
 from tidemill.core.score_config import Backtest, Score
 from tidemill.core.service_config import Serve
+from tidemill.core.train_config import Train
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,15 +53,6 @@ class Generate(Section):
     accounts: Positive
     months: Annotated[int, Field(ge=6)]
     seed: int
-
-
-class Train(Section):
-    """How fits use the machine; all of it changes a model, so none of it is taken from the machine itself."""
-
-    partitions: Positive
-    parallel_fits: Positive
-    seed: int
-    only: dict[str, dict[str, Any]]
 
 
 class Stream(Section):

@@ -18,9 +18,9 @@ from tidemill.core.time import to_micros
 from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
 from tidemill.models.evaluate import build_metrics
+from tidemill.models.fits import fit_recipe
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
-from tidemill.models.search import fit_recipe
 from tidemill.models.specs import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from tidemill.core.config import Train
-    from tidemill.models.search import Candidate
+    from tidemill.core.train_config import Train
+    from tidemill.models.candidates import Candidate
     from tidemill.models.use_case import UseCase
 
 _CLEAR = 2.0  # standard errors

@@ -6,13 +6,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import encode_times, format_time
+from tidemill.models.candidates import leaderboard
 from tidemill.models.metric_values import as_values, scalars
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tidemill.models.candidates import Candidate
     from tidemill.models.judge import Slice
-    from tidemill.models.search import Candidate, Search
+    from tidemill.models.search import Search
     from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
     from tidemill.stats.binary import Binary
@@ -46,6 +48,7 @@ def build_card(
         settings: of the fits.
     """
     winner, train = found.finalists[0], scalars(found.train_metrics)
+    places = {c.name: place for place, c in enumerate(leaderboard(found.candidates, use_case.metric), start=1)}
     return {
         "use_case": use_case.name,
         "declaration": use_case.digest,
@@ -53,6 +56,7 @@ def build_card(
         "metric": use_case.metric,
         "family": winner.candidate.family,
         "parameters": winner.candidate.parameters,
+        "without": list(winner.candidate.without),
         "threshold": THRESHOLD if use_case.task == "binary" else None,
         "as_of": format_time(as_of),
         "training_set_id": training_set,
@@ -77,7 +81,8 @@ def build_card(
             "folds": list(found.baseline_folds),
             "trivial_gate_value": found.trivial_gate,
         },
-        "candidates": [_row(c, found) for c in found.candidates],
+        "search": found.said,
+        "candidates": [_row(c, found, places[c.name]) for c in found.candidates],
     }
 
 
@@ -86,14 +91,17 @@ def _slice(found: Slice) -> dict[str, Any]:
     return {"column": found.column, "value": found.value, **values}
 
 
-def _row(candidate: Candidate, found: Search) -> dict[str, Any]:
+def _row(candidate: Candidate, found: Search, place: int) -> dict[str, Any]:
     gate = {f.candidate.name: f.gate_value for f in found.finalists}
     return {
         "name": candidate.name,
         "family": candidate.family,
         "parameters": candidate.parameters,
+        "without": list(candidate.without),
+        "place": place,
+        "stopped": candidate.stopped,
         "folds": list(candidate.folds),
-        "fold_mean": candidate.mean,
+        "fold_mean": None if candidate.stopped else candidate.mean,
         "gate_value": gate.get(candidate.name),
         "chosen": candidate.name == found.finalists[0].candidate.name,
     }

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.models.candidates import recipe_of
+from tidemill.models.fits import fit_recipe
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
-from tidemill.models.search import Candidate, fit_recipe
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
 
-    from tidemill.core.config import Train
+    from tidemill.core.train_config import Train
     from tidemill.models.use_case import UseCase
 
 
@@ -34,7 +35,7 @@ def champion_scores(
     """
     if model is None:
         train = rows.where(F.col("part") == TRAIN)
-        recipe = Candidate("champion", card["family"], card["parameters"])
+        recipe = recipe_of(card, "champion")
         features = usable_features(train, use_case.features, use_case.preparation.nulls)
         model = fit_recipe(train, use_case, features, recipe, settings)
     return with_score(model, rows.where(F.col("part") == GATE), use_case.task)

@@ -55,7 +55,7 @@ def family_stages(
     Raises:
         TidemillError: E_FAMILY (configuration) where the family does not know the task, a parameter or class weights.
     """
-    known = [name for kind, name in _STAGES if kind == task]
+    known = families_of(task)
     if family not in known:
         raise _invalid(f"the family {family!r} has no form for {task} tasks", family, nearest(family, known))
     if preparation.class_weights is not None:
@@ -69,6 +69,12 @@ def family_stages(
         raise _invalid(
             f"a parameter is refused: {error}", family, "use the names of the family's own library"
         ) from error
+
+
+def families_of(task: str, preparation: Preparation = AS_THEY_COME) -> list[str]:
+    """The families that know a task, and the weights of rows where the preparation makes some."""
+    known = [name for kind, name in _STAGES if kind == task]
+    return [n for n in known if preparation.class_weights is None or _WEIGHTED.get(n, "weightCol") is not None]
 
 
 def unfitted(

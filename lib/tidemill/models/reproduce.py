@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from tidemill.features.pairs import AS_OF
+from tidemill.models.candidates import recipe_of
 from tidemill.models.evaluate import build_metrics
+from tidemill.models.fits import fit_recipe
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
-from tidemill.models.search import Candidate, fit_recipe
 from tidemill.models.tables import SCORE
 from tidemill.models.training_set import GATE, TRAIN
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.ml import PipelineModel
     from pyspark.sql import DataFrame
 
-    from tidemill.core.config import Train
+    from tidemill.core.train_config import Train
     from tidemill.models.use_case import UseCase
 
 
@@ -123,7 +124,7 @@ def fit_again(rows: DataFrame, use_case: UseCase, card: dict[str, Any], settings
     """
     train, gate = rows.where(F.col("part") == TRAIN), rows.where(F.col("part") == GATE)
     features = usable_features(train, use_case.features, use_case.preparation.nulls)
-    recipe = Candidate("again", card["family"], card["parameters"])
+    recipe = recipe_of(card, "again")
     early = fit_recipe(train, use_case, features, recipe, settings)
     scored = with_score(early, gate, use_case.task).select(use_case.entity.key, AS_OF, "label", SCORE)
     found = build_metrics(scored, use_case.task, []).first()

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.frozen import LATER, declared
+from tidemill.models.spaces import Dimension, refused
 
 FAMILIES = (
     "logistic_regression",
@@ -37,12 +38,13 @@ class ModelSpec:
     Args:
         family: one of `FAMILIES`.
         parameters: fixed, by the names of the family's own library.
-        grid: parameter name to the values to try; every combination is one candidate.
+        grid: parameter name to the values to try, of which every combination is one candidate; or, for a search by
+            trials, to a range.
     """
 
     family: str
     parameters: dict[str, Any] = field(default_factory=dict)
-    grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    grid: dict[str, Dimension] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -55,43 +57,54 @@ class ModelSpec:
             )
 
     def candidates(self) -> tuple[dict[str, Any], ...]:
-        """The parameter sets to try."""
-        names = sorted(self.grid)
-        combinations = itertools.product(*(self.grid[name] for name in names))
+        """The parameter sets to try: every combination of the grid.
+
+        Raises:
+            TidemillError: E_SEARCH (configuration) where the grid has a range.
+        """
+        names, values = sorted(self.grid), [self.grid[name] for name in sorted(self.grid)]
+        listed = [value for value in values if isinstance(value, tuple)]
+        if len(listed) < len(values):
+            raise refused(
+                f"a grid has no ranges, and that of {self.family!r} has some",
+                f"model {self.family!r}",
+                'list the values to try, or declare search=SearchBy("random", trials=...)',
+            )
+        combinations = itertools.product(*listed)
         return tuple({**self.parameters, **dict(zip(names, values, strict=True))} for values in combinations)
 
 
-def LogisticRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def LogisticRegression(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """Elastic-net logistic regression on standardised features (MLlib)."""
     return ModelSpec("logistic_regression", parameters, grid or {})
 
 
-def LinearRegression(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def LinearRegression(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """Elastic-net linear regression on standardised features (MLlib)."""
     return ModelSpec("linear_regression", parameters, grid or {})
 
 
-def RandomForest(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def RandomForest(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """A random forest (MLlib)."""
     return ModelSpec("random_forest", parameters, grid or {})
 
 
-def GradientBoosting(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def GradientBoosting(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """Gradient-boosted trees (MLlib)."""
     return ModelSpec("gbt", parameters, grid or {})
 
 
-def Perceptron(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def Perceptron(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """A multilayer perceptron on standardised features (MLlib); `hidden=(8,)` are the widths of the layers between."""
     return ModelSpec("perceptron", parameters, grid or {})
 
 
-def ScikitLogistic(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def ScikitLogistic(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """scikit-learn's StandardScaler and LogisticRegression, for at most `max_rows=100_000` training rows."""
     return ModelSpec("scikit_logistic", parameters, grid or {})
 
 
-def XGBoost(*, grid: dict[str, tuple[Any, ...]] | None = None, **parameters: Any) -> ModelSpec:
+def XGBoost(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """XGBoost on Spark."""
     return ModelSpec("xgboost", parameters, grid or {})
 

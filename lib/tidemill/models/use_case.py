@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.frozen import LATER, declared, freeze
+from tidemill.models.spaces import EVERY, GRID, SearchBy
 from tidemill.models.specs import AS_THEY_COME, TASKS, ModelSpec, Preparation, Splits
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class UseCase:
         world: the generator of `demo` that makes its files, or None where they are delivered.
         description: for people.
         preparation: what is done to the features before a family sees them.
+        search: how the parameters of the models are searched.
     """
 
     name: str
@@ -63,6 +65,7 @@ class UseCase:
     world: str | None = None
     description: str = ""
     preparation: Preparation = field(default=AS_THEY_COME, metadata=LATER)
+    search: SearchBy = field(default=EVERY, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -78,6 +81,9 @@ class UseCase:
                 raise self._invalid(f"the view {view.name!r} speaks of another entity", "use views of one entity")
         if self.task != "binary" and (self.preparation.chi_square or self.preparation.class_weights):
             raise self._invalid("only a binary task has classes to test or to weight", "leave them out of Preparation")
+        if self.search.strategy == GRID:
+            for model in self.models:
+                model.candidates()
         if len(self.features) > MOST_FEATURES:
             raise self._invalid(
                 f"it has {len(self.features)} features, and a model is made of at most {MOST_FEATURES}",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidemill.stats.sketch import Sketch
 
 _CALIBRATION_GROUPS = 10
+_PLACES = 20  # of a search, that a page has room for
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def render(found: Findings) -> str:
     card = found.card
     regression = card["task"] == "regression"
     gate_time = format_time(from_micros(card["times"]["gate"][0]["start"]))
-    model = f"{card['family']}: {_settings(card['parameters'])}"
+    model = f"{card['family']}: {_settings(card['parameters'], card.get('without', ()))}"
     return report.render_report(
         report.Report(
             title=f"{found.use_case} as of {found.as_of}",
@@ -140,18 +141,20 @@ def _candidates(card: Mapping[str, Any]) -> tuple[report.Candidate, ...]:
     made = [
         report.Candidate(
             row["family"],
-            _settings(row["parameters"]),
+            _settings(row["parameters"], row.get("without", ())),
             row["fold_mean"],
             row["gate_value"],
             chosen=row["chosen"],
         )
         for row in card["candidates"]
+        if row["gate_value"] is not None or row.get("place", 1) <= _PLACES
     ]
     return (*made, baseline)
 
 
-def _settings(parameters: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(parameters.items()))
+def _settings(parameters: Mapping[str, Any], without: Sequence[str]) -> str:
+    parts = [f"{name} {value}" for name, value in sorted(parameters.items())]
+    return ", ".join([*parts, *(f"without {view}" for view in without)])
 
 
 def _promotion(row: Mapping[str, Any] | None) -> report.Promotion | None:
