@@ -262,7 +262,7 @@ def test_what_was_decided_when_a_run_ended_counts_for_the_next(shop: Shop, place
 def test_the_commands_tell_the_story(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(promotions, "Registry", lambda _: shop.aliases)
+    monkeypatch.setattr(promotions, "open_registry", lambda *_: shop.aliases)
     root = ["--root", str(shop.lake.root), "--json"]
 
     def call(*command: str) -> list[dict[str, Any]]:

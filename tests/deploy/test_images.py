@@ -280,3 +280,8 @@ def test_the_feature_store_of_the_demo_opens(
     store = open_store(tmp_path / "feature_store.yaml", tmp_path)
     assert store.list_feature_views() == []
     assert store._get_provider().online_store._get_client(store.config.online_store).ping()
+    for engine in {
+        store.registry.write_engine,
+        store.registry.read_engine,
+    }:  # Feast leaves it to the end of the process
+        engine.dispose()
