@@ -283,5 +283,5 @@ def test_the_feature_store_of_the_demo_opens(
     for engine in {
         store.registry.write_engine,
         store.registry.read_engine,
-    }:  # Feast leaves it to the end of the process
+    }:  # Feast leaves them open
         engine.dispose()
