@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING
 
 from tidemill.core.digest import digest_of
@@ -16,6 +17,7 @@ from tidemill.models.specs import AS_THEY_COME, TASKS, ModelSpec, Preparation, S
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import CodeType
 
     from tidemill.core.time import Grid
     from tidemill.data.sources import Entity, Source
@@ -165,7 +167,7 @@ def load_use_case(repo: Path, name: str) -> UseCase:
         )
     path = repo / f"{name}.py"
     module_name = f"tidemill_use_case_{digest_of(str(path.resolve()))[:12]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=_AsWritten(module_name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be imported")
     module = importlib.util.module_from_spec(spec)
@@ -182,6 +184,14 @@ def load_use_case(repo: Path, name: str) -> UseCase:
     if found[0].name != name:
         raise _unusable(path, f"its use case is named {found[0].name!r}, not {name!r} as the file")
     return found[0]
+
+
+class _AsWritten(SourceFileLoader):
+    """Reads a file as it is: Python's cache takes one for unchanged that changes within a second and keeps its size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the file, compiled now."""
+        return self.source_to_code(self.get_data(self.get_filename(fullname)), self.path)
 
 
 def _unusable(path: Path, what: str) -> TidemillError:
