@@ -9,7 +9,6 @@ from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
-from tidemill.models.registry import Registry
 from tidemill.monitoring import drift
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> Result:
     """Judges what `score` wrote at T; what was judged before, on the same rows and labels, is not judged again."""
-    registry = Registry(context.root, context.config.services.tracking)
+    registry = context.registry
     scored = judging.find_scored(context, registry)
     if scored is None:
         return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor",))

@@ -10,7 +10,7 @@ from tidemill.cli.job import run_jobs
 from tidemill.orchestration.dag import pipeline_steps
 
 if TYPE_CHECKING:
-    from tidemill.cli.job import Job
+    from tidemill.cli.result import Job
     from tidemill.models.use_case import UseCase
 
 

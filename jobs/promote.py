@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Decides once about each challenger; an older run never moves the alias."""
     name, lake = context.use_case.name, context.lake
-    registry = Registry(context.root, context.config.services.tracking)
+    registry = context.registry
     number = registry.alias(name, CHALLENGER)
     if number is None:
         return Result(SKIPPED, notes=("there is no challenger to promote",))

@@ -27,7 +27,6 @@ from tidemill.models.evaluation import evaluate_table
 from tidemill.models.packaging import build_package
 from tidemill.models.reasons import read_parts
 from tidemill.models.reasons_rows import importance
-from tidemill.models.registry import Registry
 from tidemill.models.search import search
 from tidemill.models.splits import plan_splits
 from tidemill.models.tables import gate_scores_table, training_sets_table
@@ -46,7 +45,7 @@ def run(context: Context) -> Result:
     inputs = {**training_set_inputs(lake, use_case, plan.final), **context.again}
     identity = training_set_id(inputs, settings.model_dump())
     context.progress.say("opening the registry")
-    registry = Registry(context.root, context.config.services.tracking)
+    registry = context.registry
     version = registry.version_of(use_case.name, identity)
     if version is not None:
         for parent in registry.unfinished(version):  # something ended that training after it had registered

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tidemill.core.progress import Progress
     from tidemill.data.contract import Contract
     from tidemill.data.sources import Source
+    from tidemill.models.registry import Registry
     from tidemill.models.use_case import UseCase
 
 
@@ -96,6 +97,13 @@ class Context:
     def again(self) -> dict[str, str]:
         """What tells a rebuilt batch from the one it replaces: inputs to add to it."""
         return {"rebuild": self.lake.run_id} if self.rebuild else {}
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry of models, below the root or on the configured server; opened when it is first needed."""
+        from tidemill.models.registry import Registry
+
+        return Registry(self.root, self.config.services.tracking)
 
     @cached_property
     def spark(self) -> SparkSession:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidemill.cli.promoting import read_promotions
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.frozen import thaw
 from tidemill.core.time import parse_time
-from tidemill.models.card import DECLARATION
+from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.promotion import champion_at
 from tidemill.models.registry import CHALLENGER, Registry, Version
 from tidemill.models.registry_flavor import GRAPH_FOLDER
@@ -24,14 +24,9 @@ if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
 
-def promotions(context: Context) -> list[dict[str, Any]]:
-    """The ledger of promotions, in no order."""
-    return read_promotions(context.lake)
-
-
 def champion(context: Context, registry: Registry, at: datetime) -> Version | None:
     """The champion at a moment, by the ledger of promotions."""
-    number = champion_at(promotions(context), context.use_case.name, at)
+    number = champion_at(read_promotions(context.lake), context.use_case.name, at)
     return None if number is None else registry.version(context.use_case.name, number)
 
 
@@ -50,20 +45,14 @@ def scoring_versions(context: Context, registry: Registry, at: datetime) -> list
 
 def registered_graph(registry: Registry, version: Version, reasons: int = 0) -> Graph:
     """The graph of a version for workers to score with, its card's threshold, and how many reasons to give."""
-    card = registry.document(version, "card.json")
+    card = registry.document(version, CARD)
     with tempfile.TemporaryDirectory() as folder:
         return read_graph(registry.fetch(version, GRAPH_FOLDER, Path(folder)), card["threshold"], reasons)
 
 
 def learned_the_same(registry: Registry, version: Version, use_case: UseCase) -> bool:
     """Whether a version was trained on the features and the label that the use case has now."""
-    if version.tags["declaration"] == use_case.digest:
-        return True
-    then = thaw(registry.document(version, DECLARATION))
-    return ([v.digest for v in then.views], then.label.digest) == (
-        [v.digest for v in use_case.views],
-        use_case.label.digest,
-    )
+    return _learned(_declared_then(registry, version, use_case)) == _learned(use_case)
 
 
 def check_still_declared(registry: Registry, version: Version, use_case: UseCase) -> None:
@@ -73,7 +62,7 @@ def check_still_declared(registry: Registry, version: Version, use_case: UseCase
         TidemillError: E_OLD_MODEL (data), which names the views.
     """
     present = {view.table_name for view in use_case.views}
-    then = use_case if version.tags["declaration"] == use_case.digest else thaw(registry.document(version, DECLARATION))
+    then = _declared_then(registry, version, use_case)
     gone = [view.table_name for view in then.views if view.table_name not in present]
     if gone:
         raise TidemillError(
@@ -83,3 +72,15 @@ def check_still_declared(registry: Registry, version: Version, use_case: UseCase
             next_step="promote or approve a version that was trained under the present declaration",
             exit_code=Exit.DATA,
         )
+
+
+def _declared_then(registry: Registry, version: Version, use_case: UseCase) -> UseCase:
+    """The use case that a version was trained under; fetched only where it is not the present one."""
+    if version.tags["declaration"] == use_case.digest:
+        return use_case
+    then: UseCase = thaw(registry.document(version, DECLARATION))
+    return then
+
+
+def _learned(use_case: UseCase) -> tuple[list[str], str]:
+    return [view.digest for view in use_case.views], use_case.label.digest

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
-from tidemill.cli.models import promotions
 from tidemill.cli.plan import gold_builder, test_times
+from tidemill.cli.promoting import read_promotions
 from tidemill.cli.tables import table_versions
 from tidemill.core.runs import REPORT, run_folder, write_text
 from tidemill.core.time import format_time, length_micros
@@ -142,7 +142,9 @@ def write_report(
     if use_case.task == "binary":
         scores = read(context.spark, lake, gate_scores_table(use_case))
         gate = score_bins(scores.where(F.col("training_set_id") == card["training_set_id"]))
-    decided = [p for p in promotions(context) if p["use_case"] == use_case.name and p["as_of"] <= context.as_of]
+    decided = [
+        p for p in read_promotions(context.lake) if p["use_case"] == use_case.name and p["as_of"] <= context.as_of
+    ]
     page = render(
         Findings(
             use_case=use_case.name,

@@ -14,7 +14,6 @@ from tidemill.data.read import read
 from tidemill.features.pinned_gold import join_pinned
 from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.pipelines import with_score
-from tidemill.models.registry import Registry
 from tidemill.models.reproduce import compare, fit_again
 from tidemill.models.splits import plan_splits
 from tidemill.models.tables import SCORE, gate_scores_table, training_sets_table
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
-    from tidemill.models.registry import Version
+    from tidemill.models.registry import Registry, Version
     from tidemill.models.reproduce import Difference
     from tidemill.models.use_case import UseCase
 
@@ -44,7 +43,7 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
     Raises:
         TidemillError: E_NO_VERSION (usage); E_NO_ROWS (no input) where the training set is gone.
     """
-    registry = Registry(context.root, context.config.services.tracking)
+    registry = context.registry
     version = _version(context, registry, number)
     card = registry.document(version, CARD)
     use_case: UseCase = thaw(registry.document(version, DECLARATION))

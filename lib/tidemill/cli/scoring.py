@@ -1,0 +1,94 @@
+"""One as-of time scored by every version that scores at it, once per version, gold batch and population."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tidemill.cli.models import check_still_declared, registered_graph, scoring_versions
+from tidemill.cli.plan import gold_builder
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.failpoints import failpoint
+from tidemill.core.time import format_time
+from tidemill.data import ledger
+from tidemill.data.commit import commit, derived_batch, ledgered
+from tidemill.data.slices import visible
+from tidemill.features.gold import view_batches
+from tidemill.models.scoring import build_predictions
+from tidemill.models.tables import predictions_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from tidemill.cli.context import Context
+    from tidemill.models.registry import Version
+    from tidemill.models.scoring_work import Graph
+
+
+@dataclass(frozen=True)
+class ScoredTime:
+    """What became of one as-of time.
+
+    Args:
+        population: entities scored at it, now or before.
+        written: rows of predictions that this run wrote.
+        path: how the last of them came about, or None where all were there.
+    """
+
+    population: int
+    written: int
+    path: str | None
+
+
+def graphs_of(context: Context) -> Callable[[str], Graph]:
+    """The graph of a version by its number: fetched once, however many as-of times it scores."""
+    registry, name = context.registry, context.use_case.name
+
+    @cache
+    def graph_of(number: str) -> Graph:
+        version = registry.version(name, number)
+        check_still_declared(registry, version, context.use_case)
+        return registered_graph(registry, version, context.config.score.reasons)
+
+    return graph_of
+
+
+def score_time(context: Context, at: datetime, graph_of: Callable[[str], Graph]) -> ScoredTime:
+    """Scores what no batch of predictions holds yet of an as-of time.
+
+    Raises:
+        TidemillError: E_NO_MODEL (no input) where nobody scores at it; E_OLD_MODEL (data); what `commit` raises.
+    """
+    use_case, lake = context.use_case, context.lake
+    table, population, written, path = predictions_table(use_case), 0, 0, None
+    gold = "-".join(b for view in use_case.views for b in view_batches(lake, view, [at]))
+    members = visible(ledger.entries(lake.root, context.silver(use_case.label.population.source).label), at)
+    for role, version in _versions(context, at):
+        inputs = {"as_of": format_time(at), "model": version.version, "gold": gold, "population": list(members)}
+        batch = derived_batch(table, {**inputs, **context.again})
+        entry = ledgered(lake, table, batch)
+        if entry is None:
+            context.progress.say(f"{role} version {version.version} at {format_time(at)}")
+            beside = {"model_version": version.version, "role": role, "gold_batch": gold, "batch_id": batch.batch_id}
+            graph = graph_of(version.version)
+            predictions = build_predictions(gold_builder(context), use_case, at, graph, table, beside)
+            entry, path = commit(lake, table, batch, predictions.rows).entry, predictions.path
+            written += entry.rows
+            failpoint("score.committed", role)
+        population = entry.rows
+    return ScoredTime(population, written, path)
+
+
+def _versions(context: Context, at: datetime) -> list[tuple[str, Version]]:
+    found = scoring_versions(context, context.registry, at)
+    if not found:
+        raise TidemillError(
+            "E_NO_MODEL",
+            f"no version was champion at {format_time(at)}, and none that was trained by then is challenger",
+            where=f"registered model {context.use_case.name!r}",
+            next_step="run train and promote for that time first, or the whole pipeline",
+            exit_code=Exit.NO_INPUT,
+        )
+    return found
