@@ -188,7 +188,7 @@ def test_the_number_of_rows_is_judged_on_days_of_events_of_some_columns() -> Non
         settings = SimpleNamespace(monitor=LIMITS.model_copy(update={"events": (event,)}))
         grid = SimpleNamespace(every=timedelta(days=1))
         context = SimpleNamespace(config=settings, use_case=SimpleNamespace(grid=grid))
-        return [day.rows for day in drifting._all_days(cast("Context", context), profiles)]
+        return [day.rows for day in drifting._days(cast("Context", context), profiles)]
 
     assert kept("visits") == [10, 11, 12]
     assert kept() == [10, 11]

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.cli.freshness import late_sources
-from tidemill.core.runs import REPORT, run_folder, summaries, write_text
-from tidemill.core.time import format_time, parse_time
+from tidemill.core.runs import REPORT, run_folder, started_at, summaries, write_text
+from tidemill.core.time import format_time
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
@@ -96,16 +96,10 @@ def _silent(context: Context) -> list[alerts.Alert]:
     limit = context.now - timedelta(days=context.config.alerts.silent_days)
     found = []
     for name, summary in sorted(last.items()):
-        ended = parse_time(_started(summary["run_id"]))
+        ended = started_at(summary["run_id"])
         if name != context.use_case.name and ended < limit:
             found.append(alerts.Alert("warn", alerts.SILENT, name, f"its last run is of {format_time(ended)}"))
     return found
-
-
-def _started(run_id: str) -> str:
-    """The time that a run's name begins with, in the form that times are read in."""
-    day, time = run_id[:8], run_id[9:15]
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}Z"
 
 
 def _sent(context: Context) -> dict[str, date]:

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidemill.core.errors import Exit, TidemillError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tidemill.cli.context import Context
-    from tidemill.cli.result import Result
-
-    Job = tuple[str, Callable[[Context], Result]]
+    from tidemill.cli.result import Job
 
 
 class _Parser(argparse.ArgumentParser):

@@ -71,8 +71,8 @@ def find_drift(context: Context, scored: Scored) -> Moved:
             bins[f.name],
             whole[f.name].sketch,
             newest[f.name][-1].sketch,
-            _days(context, quiet[f.name]),
-            _days(context, newest[f.name]),
+            _days(context, quiet[f.name], f.name),
+            _days(context, newest[f.name], f.name),
             reported.get(f.name, 0),
             _event(context, f.name, _day(newest[f.name][-1])),
         )
@@ -81,7 +81,7 @@ def find_drift(context: Context, scored: Scored) -> Moved:
     first = context.use_case.features[0].name
     volume = None
     if not _event(context, "", context.as_of.date()):
-        volume = odd_volume(_all_days(context, quiet[first]), _all_days(context, newest[first]), season, limits)
+        volume = odd_volume(_days(context, quiet[first]), _days(context, newest[first]), season, limits)
     year = 12.0 if context.use_case.grid.every == MONTH else _DAYS_OF_A_YEAR / step
     return Moved(drift.compare(watched, season, limits, year), volume)
 
@@ -167,17 +167,9 @@ def _by_column(found: Sequence[ColumnProfile]) -> dict[str, list[ColumnProfile]]
     return by
 
 
-def _days(context: Context, found: Sequence[ColumnProfile]) -> tuple[Day, ...]:
-    return tuple(
-        drift.day_of_sketch(_place(context, _day(p)), p.sketch)
-        for p in found
-        if not _event(context, p.key.column, _day(p))
-    )
-
-
-def _all_days(context: Context, found: Sequence[ColumnProfile]) -> tuple[Day, ...]:
-    """Days of which the number of rows is known to be usual: all but those of events of every column."""
-    kept = [p for p in found if not _event(context, "", _day(p))]
+def _days(context: Context, found: Sequence[ColumnProfile], column: str = "") -> tuple[Day, ...]:
+    """The days that may be held against others: all but those of events of the column, or of every column."""
+    kept = [p for p in found if not _event(context, column, _day(p))]
     return tuple(drift.day_of_sketch(_place(context, _day(p)), p.sketch) for p in kept)
 
 

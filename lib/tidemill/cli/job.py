@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    from tidemill.cli.result import Job
     from tidemill.models.use_case import UseCase
 
 HOME = Path(__file__).resolve().parents[3]
-Job = tuple[str, "Callable[[Context], Result]"]
 
 
 def main(name: str, run: Callable[[Context], Result]) -> NoReturn:

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from tidemill.cli.context import Context
+
+    Job = tuple[str, Callable[[Context], "Result"]]  # its name, and what it does
 
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
     from pathlib import Path
 
 SUMMARY = "summary.json"
@@ -17,11 +17,17 @@ RECORD = "record.json"
 TRACEBACK = "traceback.txt"
 REPORT = "report.html"
 SPARK_LOG = "spark.log"
+_STARTED = "%Y%m%dT%H%M%SZ"
 
 
 def new_run_id(started: datetime, job: str) -> str:
     """A name that sorts by start and is not given twice."""
-    return f"{started:%Y%m%dT%H%M%SZ}-{job}-{secrets.token_hex(3)}"
+    return f"{started.strftime(_STARTED)}-{job}-{secrets.token_hex(3)}"
+
+
+def started_at(run_id: str) -> datetime:
+    """When the run of a name started, to the second."""
+    return datetime.strptime(run_id.partition("-")[0], _STARTED).replace(tzinfo=UTC)
 
 
 def run_folder(root: Path, run_id: str) -> Path:

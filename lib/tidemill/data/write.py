@@ -115,7 +115,7 @@ def write_rows(
     """
     application = f"tidemill:{table.label}:{batch.batch_id}"
     if not isinstance(rows, (pa.Table, WorkerRows)):
-        _write_by_spark(path, table, rows, application, json.dumps(metadata, sort_keys=True), batch, replace)
+        _write_by_spark(path, table, rows, application, metadata, batch, replace)
         return
     if replace is not None:
         raise ValueError("rows are replaced by Spark only")
@@ -124,7 +124,7 @@ def write_rows(
             str(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append",
-            commit_properties=CommitProperties({METADATA: json.dumps(metadata, sort_keys=True)}),
+            commit_properties=CommitProperties(_kept(metadata)),
         )
         return
     written = write_files(path, table, rows)
@@ -135,21 +135,30 @@ def write_rows(
         mode="append",
         schema=there.schema(),
         partition_by=list(table.partitions),
-        commit_properties=CommitProperties(
-            {METADATA: json.dumps(counted, sort_keys=True)}, app_transactions=[Transaction(application, 1)]
-        ),
+        commit_properties=CommitProperties(_kept(counted), app_transactions=[Transaction(application, 1)]),
     )
 
 
+def _kept(metadata: dict[str, Any]) -> dict[str, str]:
+    """The metadata of a batch as a commit keeps them, whoever writes it."""
+    return {METADATA: json.dumps(metadata, sort_keys=True)}
+
+
 def _write_by_spark(
-    path: Path, table: Table, rows: DataFrame, application: str, metadata: str, batch: Batch, replace: Slice | None
+    path: Path,
+    table: Table,
+    rows: DataFrame,
+    application: str,
+    metadata: dict[str, Any],
+    batch: Batch,
+    replace: Slice | None,
 ) -> None:
     writer = (
         rows.select(*[f"`{name}`" for name in table.names])
         .write.format("delta")
         .option("txnAppId", application)
         .option("txnVersion", "1")
-        .option(METADATA, metadata)
+        .options(**_kept(metadata))
         .mode("append" if replace is None else "overwrite")
     )
     if replace is not None:

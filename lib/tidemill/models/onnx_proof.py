@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from tidemill.models.onnx_adversary import adversarial_rows
 from tidemill.models.onnx_graph import refused
+from tidemill.models.onnx_scoring import gaps_between
 from tidemill.models.pipelines import with_score
 from tidemill.models.tables import SCORE
 
@@ -91,7 +92,7 @@ def differences(spark: NDArray[np.float64], graph: NDArray[np.float64]) -> NDArr
     """How far two scorings are apart, row by row: 0 where both are NaN or the same infinity, infinite where one is."""
     same = (spark == graph) | (np.isnan(spark) & np.isnan(graph))
     with np.errstate(all="ignore"):
-        gap = np.abs(spark - graph) / np.maximum(1.0, np.abs(spark))
+        gap = gaps_between(graph, spark)
     return np.where(same, 0.0, np.where(np.isfinite(gap), gap, np.inf))
 
 

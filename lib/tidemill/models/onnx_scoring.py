@@ -160,13 +160,18 @@ def load_checked(folder: Path) -> Scorer:
     sample = json.loads((folder / SAMPLE).read_text("utf-8"))
     expected = np.array(sample["scores"], np.float64)
     found = scorer.score_rows(sample["rows"])
-    gaps = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    gaps = gaps_between(found, expected)
     wrong = ~(gaps <= scorer.description["tolerance"])  # so that NaN is wrong, too
     if not expected.size or wrong.any():
         at = int(np.argmax(wrong)) if expected.size else None
         said = "it holds no row" if at is None else f"row {at} scores {found[at]!r} instead of {expected[at]!r}"
         raise ValueError(f"the model does not give the scores of its own sample: {said}")
     return scorer
+
+
+def gaps_between(found: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far scores are from those expected, relative to these where they are larger than 1; NaN where one is none."""
+    return np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
 
 
 def decisions(scores: NDArray[np.float64], threshold: float | None) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidemill.models.guardrails import Packaged
-from tidemill.models.onnx_scoring import DESCRIPTION, SAMPLE
+from tidemill.models.onnx_scoring import DESCRIPTION, SAMPLE, gaps_between
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 from tidemill.models.tables import SCORE
 
@@ -73,7 +73,7 @@ def _compare(model: Path, rows: pa.Table, expected: Floats, tolerance: float) ->
         found = file.read_all().column(SCORE).to_numpy()
     if len(found) != len(expected):
         return _unusable(tolerance, f"it gave {len(found)} scores for {len(expected)} rows")
-    gaps = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    gaps = gaps_between(found, expected)
     if not np.isfinite(gaps).all():
         return _unusable(tolerance, "it gives a row no score, or an infinite one")
     return Packaged(len(gaps), float(gaps.max()), tolerance)
