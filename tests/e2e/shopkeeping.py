@@ -27,6 +27,7 @@ VOLATILE = {
     "bronze_batch_id",
     "training_set_id",
     "decided_at",
+    "judged_at",
     "made_at",
     "profiled_at",
     "gold_batch",
