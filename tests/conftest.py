@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+# Feast redirects every later metric of the process to files unless the client is imported before it.
+import prometheus_client  # noqa: F401
 import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession

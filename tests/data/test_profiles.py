@@ -145,7 +145,7 @@ def test_counts_alone_are_those_of_the_whole_sketch(numbers: list[float | None],
 def test_bins_are_chosen_by_reference_rows() -> None:
     found = sketch_column(pa.array(np.arange(1000.0)))
     assert choose_bins("x", NUMBER, found, 4).edges == (249.0, 499.0, 749.0)
-    assert choose_bins("x", NUMBER, sketch_column(pa.array([5.0] * 9)), 4).labels == ("< 5", ">= 5")
+    assert choose_bins("x", NUMBER, sketch_column(pa.array([5.0] * 9)), 4).labels == ("< 5", "5", "> 5")
     assert choose_bins("t", TEXT, sketch_column(pa.array(["b", "a", "b"])), 4).labels == ("b", "a", "other")
     assert choose_bins("x", NUMBER, sketch_column(pa.array([None], pa.float64())), 4).labels == ("all",)
 

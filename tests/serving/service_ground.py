@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prometheus_client  # noqa: F401 - before Feast, as in the service
 import pyarrow as pa
 from onnx import TensorProto
 from tidemill.core.config import load_config
