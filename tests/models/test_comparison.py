@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from tidemill.models.comparison import Asked, compare, from_text
 from tidemill.models.gate_rows import compare_frame
-from tidemill.models.paired import BOOTSTRAP, DELONG, Resampling, Scored, gain
+from tidemill.models.paired import BLOCKS, BOOTSTRAP, DELONG, Resampling, Scored, gain
 from tidemill.stats.consistency import error_by_chance
 from tidemill.stats.counted import count
 from tidemill.stats.delong import paired_auc
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 HOW = Resampling(0.95, 200, 1)
-ASKED = Asked("roc_auc", "binary", ("plan",), 100, HOW)
+DAY = timedelta(days=1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ASKED = Asked("roc_auc", "binary", ("plan",), 100, HOW, DAY)
 
 
 def scored(rows: int, seed: int, each: int = 1) -> Scored:
@@ -49,9 +52,9 @@ def test_a_gain_of_roc_auc_is_delongs_where_rows_are_independent() -> None:
 
 def test_rows_of_one_entity_are_drawn_together() -> None:
     rows = scored(800, 3)
-    apart = gain("roc_auc", replace(rows, entity=np.arange(800) // 2), HOW)
-    alike = [np.repeat(values, 8) for values in (rows.label, rows.one, rows.other, rows.entity)]
-    copied = gain("roc_auc", Scored(*alike), HOW)  # eight times the rows, and nothing new in them
+    apart = gain("roc_auc", replace(rows, unit=np.arange(800) // 2), HOW)
+    label, one, other, unit = (np.repeat(values, 8) for values in (rows.label, rows.one, rows.other, rows.unit))
+    copied = gain("roc_auc", Scored(label, one, other, unit), HOW)  # eight times the rows, and nothing new in them
     once = gain("roc_auc", rows, HOW)
     assert apart is not None and copied is not None and once is not None  # noqa: PT018
     assert (apart.method, copied.method) == (BOOTSTRAP, BOOTSTRAP)
@@ -74,7 +77,7 @@ def test_of_an_error_less_is_a_gain() -> None:
 
 
 def test_what_too_few_rows_cannot_say() -> None:
-    nobody = Scored(*(np.empty(0) for _ in range(4)))
+    nobody = Scored(np.empty(0), np.empty(0), np.empty(0), np.empty(0))
     assert gain("rmse", nobody, HOW) is None
     one_class = Scored(np.ones(5), np.arange(5.0), np.arange(5.0), np.arange(5))
     assert gain("roc_auc", one_class, HOW) is None
@@ -116,7 +119,8 @@ def table(champion: bool = True) -> pa.Table:
     one = np.where(plans == "team", 1 - rows.one, rows.one)
     return pa.table(
         {
-            "entity__": rows.entity.astype(str),
+            "entity__": rows.unit.astype(str),
+            "time__": pa.array([START] * 900, pa.timestamp("us", "UTC")),
             "label__": rows.label,
             "challenger__": one,
             "champion__": pa.array(rows.other if champion else [None] * 900, pa.float64()),
@@ -164,16 +168,66 @@ def test_without_a_champion_slices_are_held_against_the_baseline() -> None:
 
 
 def test_a_regression_has_no_calibration() -> None:
-    found = compare(table(), Asked("rmse", "regression", (), 100, HOW))
+    found = compare(table(), Asked("rmse", "regression", (), 100, HOW, DAY))
     assert (found.calibration, found.brier, found.slices) == (None, None, ())
     assert found.champion is not None
     assert found.champion.method == BOOTSTRAP
 
 
+def hours(entities: int, count: int, seed: int) -> pa.Table:
+    """Hourly rows of some entities with two equally good scores, whose errors last for hours."""
+    dice = np.random.default_rng(seed)
+
+    def errors() -> Any:
+        found = dice.normal(0, 1, (entities, count))
+        for at in range(1, count):
+            found[:, at] += 0.7 * found[:, at - 1]
+        return found.ravel()
+
+    label = dice.normal(0, 5, entities * count)
+    times = [START + timedelta(hours=at) for _ in range(entities) for at in range(count)]
+    return pa.table(
+        {
+            "entity__": [f"E{e}" for e in range(entities) for _ in range(count)],
+            "time__": pa.array(times, pa.timestamp("us", "UTC")),
+            "label__": label,
+            "challenger__": label + errors(),
+            "champion__": label + errors(),
+            "baseline__": np.zeros(entities * count),
+        }
+    )
+
+
+def test_of_few_entities_blocks_of_time_are_drawn() -> None:
+    asked = Asked("rmse", "regression", (), 100, HOW, DAY)
+    inside = 0
+    for seed in range(100):
+        found = compare(hours(1, 720, seed), asked).champion
+        assert found is not None
+        assert (found.rows, found.method) == (720, BLOCKS)
+        assert found.low is not None
+        assert found.high is not None
+        inside += found.low <= 0 <= found.high
+    assert 88 <= inside <= 99  # 95 expected
+    found = compare(hours(12, 48, 1), asked).champion  # two days are fewer than twelve entities
+    assert found is not None
+    assert found.method == BOOTSTRAP
+    found = compare(hours(30, 48, 1), asked).champion
+    assert found is not None
+    assert found.method == BOOTSTRAP
+
+
+def test_a_block_grows_with_the_third_root_of_the_times() -> None:
+    rows = hours(1, 1000, 3)
+    of_an_hour = Asked("rmse", "regression", (), 100, HOW, timedelta(hours=1))
+    ten_hours = replace(of_an_hour, block=timedelta(hours=10))
+    assert compare(rows, of_an_hour) == compare(rows, ten_hours) != compare(rows, replace(of_an_hour, block=DAY))
+
+
 def test_a_row_without_a_score_ends_the_comparison() -> None:
     rows = table()
     holes = [None, *column(rows, "champion__")[1:].tolist()]
-    rows = rows.set_column(3, "champion__", pa.array(holes, pa.float64()))
+    rows = rows.set_column(4, "champion__", pa.array(holes, pa.float64()))
     with pytest.raises(ValueError, match="a gate row lacks its label or a score"):
         compare(rows, ASKED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,8 @@ def _compare(
     share = min(1.0, limits.compared_rows / card["gate_rows"])
     side_by_side = build_gate_rows(rows.where(F.col("part") == GATE), kept, scores, baseline, use_case, share)
     how = Resampling(limits.confidence, limits.draws, limits.seed)
-    asked = Asked(use_case.metric, use_case.task, use_case.slices, limits.slice_rows, how)
+    block = max(timedelta(days=1), use_case.label.horizon)
+    asked = Asked(use_case.metric, use_case.task, use_case.slices, limits.slice_rows, how, block)
     return compare_frame(side_by_side, asked), represented
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from tidemill.models.paired import BRIER, Gain, Resampling, Scored, gain
+from tidemill.models.paired import BLOCKS, BOOTSTRAP, BRIER, Gain, Resampling, Scored, gain
 from tidemill.stats.consistency import error_by_chance
 from tidemill.stats.counted import count
 from tidemill.stats.probabilities import probabilities, probability_sums
@@ -17,9 +19,11 @@ from tidemill.stats.probabilities import probabilities, probability_sums
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENTITY, LABEL = "entity__", "label__"  # so named that no slice, which is a feature, can have the name
+# So named that no slice, which is a feature, can have the name.
+ENTITY, TIME, LABEL = "entity__", "time__", "label__"
 CHALLENGER, CHAMPION, BASELINE = "challenger__", "champion__", "baseline__"
-COLUMNS = (ENTITY, LABEL, CHALLENGER, CHAMPION, BASELINE)
+COLUMNS = (ENTITY, TIME, LABEL, CHALLENGER, CHAMPION, BASELINE)
+FEWEST_ENTITIES = 30  # below which the variance among them is itself little known
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Asked:
         slices: columns whose values make slices.
         floor: rows of a slice, below which it is not looked at.
         how: intervals are made.
+        block: the shortest block of time that is drawn where entities are few.
     """
 
     metric: str
@@ -39,6 +44,7 @@ class Asked:
     slices: tuple[str, ...]
     floor: int
     how: Resampling
+    block: timedelta
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ def compare(rows: pa.Table, asked: Asked) -> Comparison:
     """Compares the scores of the same rows.
 
     Args:
-        rows: entity, label, the three scores (the champion's all null where there is none), and the slices.
+        rows: entity, as-of time, label, the three scores (the champion's all null where there is none), and the slices.
         asked: what and how.
 
     Raises:
@@ -92,9 +98,9 @@ def compare(rows: pa.Table, asked: Asked) -> Comparison:
     label, one, other, baseline = (_numbers(rows, name) for name in (LABEL, CHALLENGER, CHAMPION, BASELINE))
     if any(np.isnan(values).any() for values in (label, one, baseline, *([other] if has_champion else []))):
         raise ValueError("a gate row lacks its label or a score")
-    entity = np.unique(rows.column(ENTITY).to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
-    against_baseline = Scored(label, one, baseline, entity)
-    against = Scored(label, one, other, entity) if has_champion else against_baseline
+    unit, drawn = _units(rows, asked.block)
+    against_baseline = Scored(label, one, baseline, unit, drawn)
+    against = Scored(label, one, other, unit, drawn) if has_champion else against_baseline
     over_baseline = gain(asked.metric, against_baseline, asked.how)
     if over_baseline is None:
         raise ValueError(f"the gate rows do not allow {asked.metric}")
@@ -118,6 +124,21 @@ def from_text(text: str) -> Comparison:
         None if read["calibration"] is None else Calibration(**read["calibration"]),
         tuple(SliceGain(s["column"], s["value"], Gain(**s["gain"])) for s in read["slices"]),
     )
+
+
+def _units(rows: pa.Table, block: timedelta) -> tuple[np.ndarray[Any, np.dtype[np.int64]], str]:
+    """What is drawn together: entities or, where they are few, blocks of time, if these are more.
+
+    A block is as long as asked, and as the third root of the number of as-of times (Hall, Horowitz and Jing 1995).
+    """
+    entity = np.unique(rows.column(ENTITY).to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
+    if (entities := len(np.unique(entity))) >= FEWEST_ENTITIES:
+        return entity, BOOTSTRAP
+    at = rows.column(TIME).cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    times = np.unique(at)
+    steps = int(np.median(np.diff(times))) * math.ceil(len(times) ** (1 / 3)) if len(times) > 1 else 0
+    blocks = np.unique(at // max(steps, block // timedelta(microseconds=1)), return_inverse=True)[1]
+    return (blocks, BLOCKS) if blocks.max(initial=0) + 1 > entities else (entity, BOOTSTRAP)
 
 
 def _gain(read: dict[str, Any] | None) -> Gain | None:

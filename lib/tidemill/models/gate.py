@@ -67,7 +67,7 @@ def _champion(evidence: Evidence, limits: Promote) -> Check:
     if found.gain >= 0 and _simpler(evidence, limits):
         sizes = f"its graph holds {evidence.numbers:,} numbers, the champion's {evidence.champion_numbers:,}"
         return Check(CHAMPION, True, f"{said}, not worse, and simpler: {sizes}", found.gain, 0.0)
-    why = "which is not more than chance" if found.low is not None else "and rows of one entity cannot tell chance"
+    why = "which is not more than chance" if found.low is not None else "and its rows are too alike to tell chance"
     return Check(CHAMPION, False, f"{said}, {why}", found.gain, 0.0)
 
 

@@ -18,6 +18,7 @@ from tidemill.models.comparison import (
     COLUMNS,
     ENTITY,
     LABEL,
+    TIME,
     Asked,
     Comparison,
     compare,
@@ -62,7 +63,7 @@ def build_gate_rows(
         rows = rows.withColumn(CHAMPION, F.lit(None).cast("double"))
     else:
         rows = rows.join(champion.select(*place, F.col(SCORE).alias(CHAMPION)), place, "left")
-    return rows.withColumn(ENTITY, F.col(key).cast("string")).drop(AS_OF)
+    return rows.withColumn(ENTITY, F.col(key).cast("string")).withColumnRenamed(AS_OF, TIME)
 
 
 def compare_frame(rows: DataFrame, asked: Asked) -> Comparison:

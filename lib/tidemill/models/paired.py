@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 ROC_AUC, BRIER = "roc_auc", "brier"
-DELONG, BOOTSTRAP = "delong", "bootstrap"
+DELONG, BOOTSTRAP, BLOCKS = "delong", "bootstrap", "block_bootstrap"
 # From label and score to the metric of weighted rows. Of the Brier score, as of every loss, less is better.
 _METRICS: dict[str, Callable[[Floats, Floats], Statistic]] = {
     ROC_AUC: roc_auc_of,
@@ -38,17 +38,19 @@ class Scored:
     Args:
         label: of each row.
         one, other: the two scores, without NaN.
-        entity: whose row it is.
+        unit: what is drawn together with all its rows: an entity, or a block of time.
+        drawn: how intervals are made that are not DeLong's: `bootstrap` over entities, or `block_bootstrap`.
     """
 
     label: Floats
     one: Floats
     other: Floats
-    entity: NDArray[Any]
+    unit: NDArray[Any]
+    drawn: str = BOOTSTRAP
 
     def where(self, kept: NDArray[np.bool_]) -> Scored:
         """Some of the rows."""
-        return Scored(self.label[kept], self.one[kept], self.other[kept], self.entity[kept])
+        return Scored(self.label[kept], self.one[kept], self.other[kept], self.unit[kept], self.drawn)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Gain:
         one, other: the metric of both.
         gain: their difference.
         low, high: of its interval; None where the rows are too few or too alike to tell.
-        method: `delong`, or `bootstrap` over entities.
+        method: `delong`, `bootstrap` over entities, or `block_bootstrap` over blocks of time.
     """
 
     rows: int
@@ -84,9 +86,9 @@ class Gain:
 def gain(metric: str, rows: Scored, how: Resampling) -> Gain | None:
     """The gain of `one` over `other`, or None where the rows do not allow the metric: ROC AUC of one class, no row.
 
-    ROC AUC has DeLong's interval where every entity comes once. Rows of one entity depend on each other: where some
-    come several times, and for every other metric, entities are drawn with all their rows, and the interval is that of
-    the normal distribution with the variance of the draws (Efron 1979).
+    ROC AUC has DeLong's interval where every unit is one row. Rows of one unit depend on each other: where some have
+    several, and for every other metric, units are drawn with all their rows, and the interval is that of the normal
+    distribution with the variance of the draws (Efron 1979; of blocks of time Carlstein 1986).
 
     Args:
         metric: `roc_auc`, `rmse` or `brier`.
@@ -99,15 +101,15 @@ def gain(metric: str, rows: Scored, how: Resampling) -> Gain | None:
     one, other = (float(statistic(np.ones((1, len(rows.label))))[0]) for statistic in both)
     if np.isnan(one) or np.isnan(other):
         return None
-    entities = len(np.unique(rows.entity))
+    units = len(np.unique(rows.unit))
     positives = int(np.sum(rows.label == 1))
-    if metric == ROC_AUC and entities == len(rows.label) and min(positives, len(rows.label) - positives) >= 2:
+    if metric == ROC_AUC and units == len(rows.label) and min(positives, len(rows.label) - positives) >= 2:
         method, variance = DELONG, paired_auc(rows.label, rows.one, rows.other).variance
     else:
-        drawn = replicates(both, rows.entity, how.draws, how.seed)
+        drawn = replicates(both, rows.unit, how.draws, how.seed)
         apart = (drawn[0] - drawn[1])[~np.isnan(drawn[0] - drawn[1])]
-        known = entities >= 2 and len(apart) >= 2
-        method, variance = BOOTSTRAP, float(np.var(apart, ddof=1)) if known else np.nan
+        known = units >= 2 and len(apart) >= 2
+        method, variance = rows.drawn, float(np.var(apart, ddof=1)) if known else np.nan
     first, second = (one, other) if HIGHER_IS_BETTER.get(metric, False) else (other, one)
     if np.isnan(variance):
         return Gain(len(rows.label), one, other, first - second, None, None, method)
