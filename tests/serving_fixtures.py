@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from load import Promote
     from running_service import Running, Serve
     from service_ground import Place
 
@@ -36,3 +37,13 @@ def serve(place: Place) -> Iterator[Serve]:
     yield start
     for service in running:
         service.client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def promote(place: Place) -> Iterator[Promote]:
+    """Moves the alias; at the end it is where it was."""
+    from service_ground import NAME
+    from tidemill.models.registry import CHAMPION
+
+    yield lambda version: place.registry.set_alias(NAME, CHAMPION, version)
+    place.registry.set_alias(NAME, CHAMPION, "1")

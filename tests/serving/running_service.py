@@ -6,9 +6,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from tidemill.monitoring.service_metrics import ServiceMetrics
+from tidemill.serving.app import build_app
 from tidemill.serving.follow import Champions, Ground
 from tidemill.serving.request_log import RequestLog
-from tidemill.serving.service import Service, build_app
+from tidemill.serving.service import Service
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the client says that it will want another library

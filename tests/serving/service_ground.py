@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from onnx import TensorProto
 from tidemill.core.config import load_config
@@ -41,6 +42,7 @@ from tidemill.models.onnx_export import Export
 from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, make_scorer
 from tidemill.models.packaging import Package
+from tidemill.models.reasons import ARRAYS, LINEAR, REASONS, VECTOR
 from tidemill.models.registry import CHAMPION, Registry
 
 if TYPE_CHECKING:
@@ -136,9 +138,16 @@ def make_place(root: Path) -> Place:
 
 def fill_store(place: Place) -> None:
     """Registers the views in Feast and writes what the store is to hold, by the writer that Spark's workers use."""
+    fill_views(place, USE_CASE, STORED)
+
+
+def fill_views(
+    place: Place, use_case: UseCase, stored: Mapping[str, Mapping[str, tuple[datetime, Mapping[str, Any]]]]
+) -> None:
+    """The same for a use case: by table the keys, and of each the as-of time and the features."""
     store = open_store(place.yaml, place.root)
-    apply_objects(store, feast_objects(NAME, "", USE_CASE.views, place.lake), place.root)
-    for view in USE_CASE.views:
+    apply_objects(store, feast_objects(use_case.name, "", use_case.views, place.lake), place.root)
+    for view in use_case.views:
         online = OnlineView(
             "tidemill",
             view.table_name,
@@ -149,7 +158,7 @@ def fill_store(place: Place) -> None:
         )
         kinds = [(f.name, pa.float64() if f.type == "double" else pa.string()) for f in view.columns]
         schema = pa.schema([(KEY, pa.string()), ("at", pa.timestamp("us", "UTC")), *kinds])
-        rows = [{KEY: key, "at": at, **values} for key, (at, values) in STORED[view.table_name].items()]
+        rows = [{KEY: key, "at": at, **values} for key, (at, values) in stored[view.table_name].items()]
         batch = pa.RecordBatch.from_pylist(rows, schema)
         if store.config.online_store.type == "redis":
             given = store._get_provider().online_store, store.config.online_store
@@ -161,26 +170,20 @@ def fill_store(place: Place) -> None:
         assert sum(written) == len(rows)
 
 
-def register(place: Place, added: float, *, wrong_by: float = 0.0) -> Version:
+def register(place: Place, added: float, *, wrong_by: float = 0.0, explained: bool = True) -> Version:
     """Registers a model: basket_part + 0.01 * events_count_10d + (0.25 of a gold plan) + what is added.
 
     Args:
         place: where.
         added: to every score.
         wrong_by: how far the scores of its sample are from what it scores.
+        explained: whether it has an explainer.
     """
     graph = Graph()
-    plan = graph.add(
-        "LabelEncoder",
-        graph.read(PLAN, TEXT).tensor,
-        domain=ML,
-        keys_strings=["gold"],
-        values_floats=[0.25],
-        default_float=0.0,
-    )
-    total = graph.add("Add", graph.read("basket_part", NUMBER).tensor, graph.add("Cast", plan, to=TensorProto.DOUBLE))
-    count = graph.add("Mul", graph.read("events_count_10d", NUMBER).tensor, graph.number(0.01))
-    total = graph.add("Add", graph.add("Add", total, count), graph.number(added))
+    basket, count, gold = _columns(graph)
+    total = graph.add("Add", basket, graph.add("Mul", gold, graph.number(0.25)))
+    total = graph.add("Add", total, graph.add("Mul", count, graph.number(0.01)))
+    total = graph.add("Add", total, graph.number(added))
     serialised = graph.serialise(total)
     exported = Export(serialised, graph.inputs, "<null>", graph.width, 1e-9, {})
     rows: list[dict[str, Any]] = [
@@ -188,7 +191,7 @@ def register(place: Place, added: float, *, wrong_by: float = 0.0) -> Version:
         {"basket_part": 0.25, "events_count_10d": 1.0, PLAN: None},
     ]
     scores = make_scorer(serialised, exported.description()).score_rows(rows) + wrong_by
-    folder = place.root / "made" / f"{added}-{wrong_by}"
+    folder = place.root / "made" / f"{added}-{wrong_by}-{explained}"
     spark, made = folder / "sparkml", folder / "graph"
     spark.mkdir(parents=True)
     made.mkdir()
@@ -196,8 +199,34 @@ def register(place: Place, added: float, *, wrong_by: float = 0.0) -> Version:
     (made / GRAPH).write_bytes(serialised)
     (made / DESCRIPTION).write_text(json.dumps({"task": "binary", **exported.description()}), "utf-8")
     (made / SAMPLE).write_text(json.dumps({"rows": rows, "scores": scores.tolist()}), "utf-8")
-    identity = folder.name
-    run = place.registry.start_training(NAME, identity, {})
-    documents = {CARD: {"threshold": 0.5}, DECLARATION: freeze(USE_CASE)}
-    uri = place.registry.log_package(run, Package(spark, made, exported.inputs, rows[0]), documents)
-    return place.registry.register(NAME, uri, run, identity, {})
+    if explained:
+        _explain(made, added)
+    return register_package(place, USE_CASE, Package(spark, made, exported.inputs, rows[0]), folder.name)
+
+
+def register_package(place: Place, use_case: UseCase, package: Package, identity: str) -> Version:
+    """Registers a package as `train` does."""
+    run = place.registry.start_training(use_case.name, identity, {})
+    documents = {CARD: {"threshold": 0.5}, DECLARATION: freeze(use_case)}
+    uri = place.registry.log_package(run, package, documents)
+    return place.registry.register(use_case.name, uri, run, identity, {})
+
+
+def _columns(graph: Graph) -> tuple[str, str, str]:
+    """What the model adds up: two numbers, and whether a plan is gold."""
+    plan = graph.read(PLAN, TEXT).tensor
+    gold = graph.add("LabelEncoder", plan, domain=ML, keys_strings=["gold"], values_floats=[1.0], default_float=0.0)
+    basket, count = (graph.read(name, NUMBER).tensor for name in ("basket_part", "events_count_10d"))
+    return basket, count, graph.add("Cast", gold, to=TensorProto.DOUBLE)
+
+
+def _explain(folder: Path, base: float) -> None:
+    """Writes what explains it: the terms of the sum."""
+    graph = Graph()
+    serialised = graph.serialise(graph.add("Concat", *_columns(graph), axis=1), 3)
+    exported = Export(serialised, graph.inputs, "<null>", graph.width, 1e-9, {})
+    inputs = ["basket_part", "events_count_10d", PLAN]
+    said = {"kind": LINEAR, "unit": "value", "base": base, "inputs": inputs, "sources": [0, 1, 2]}
+    (folder / REASONS).write_text(json.dumps({**said, "vector": exported.description()}), "utf-8")
+    (folder / VECTOR).write_bytes(serialised)
+    np.savez(folder / ARRAYS, active=np.arange(3), slopes=np.array([1.0, 0.01, 0.25]), means=np.zeros(3))

@@ -8,82 +8,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from service_ground import NAME, ORDER_VIEW, USE_CASE, fill_store, register
+from load import check, swap_under_load
+from service_ground import NAME, ORDER_VIEW, USE_CASE, fill_store
 from tidemill.features.feast_objects import feast_objects
 from tidemill.features.feast_store import apply_objects, open_store
-from tidemill.models.registry import CHAMPION
 from tidemill.monitoring.service_metrics import ServiceMetrics
 from tidemill.serving.follow import Champions, Ground
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from running_service import Running, Serve
+    from load import Promote
+    from running_service import Serve
     from service_ground import Place
-
-    Promote = Callable[[str], None]
-
-SCORES = {"1": 0.48, "2": 0.49, "3": 0.5}
-
-
-@pytest.fixture
-def promote(place: Place) -> Iterator[Promote]:
-    """Moves the alias; at the end it is where it was."""
-    yield lambda version: place.registry.set_alias(NAME, CHAMPION, version)
-    place.registry.set_alias(NAME, CHAMPION, "1")
-
-
-def asked_until(running: Running, stopped: threading.Event) -> list[tuple[int, str, float]]:
-    """What one caller is answered, who asks without a pause."""
-    found = []
-    while not stopped.is_set():
-        answer = running.ask("ann")
-        said = answer.json()
-        found.append((answer.status_code, said["model_version"], said["predictions"][0]["score"]))
-    return found
-
-
-def swap_under_load(serve: Serve, place: Place, promote: Promote, seconds: float) -> list[tuple[int, str, float]]:
-    """Two callers ask while two new champions and one that is wrong come, each for a while."""
-    running, stopped = serve(rate=1e6, burst=1_000_000), threading.Event()
-    found: list[list[tuple[int, str, float]]] = []
-    callers = [threading.Thread(target=lambda: found.append(asked_until(running, stopped))) for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    bad = register(place, 0.03, wrong_by=0.001).version
-    for version in ("2", bad, "3"):
-        time.sleep(seconds)
-        promote(version)
-        running.champions.look()
-        answering = running.champions.models[NAME].version
-        assert answering == ("2" if version == bad else version)
-        assert (bad in running.champions.reasons.get(NAME, "")) == (version == bad)
-    time.sleep(seconds)
-    stopped.set()
-    for caller in callers:
-        caller.join()
-    assert 'tidemill_model_swaps_total{outcome="refused",use_case="shop"} 1.0' in running.client.get("/metrics").text
-    return [answer for answers in found for answer in answers]
-
-
-def check(answers: list[tuple[int, str, float]]) -> None:
-    """All were answered, each with the score of the version that it names."""
-    assert {status for status, _, _ in answers} == {200}
-    assert {version for _, version, _ in answers} == set(SCORES)
-    assert max(abs(score - SCORES[version]) for _, version, score in answers) < 1e-12
 
 
 def test_champions_change_without_a_failed_request(serve: Serve, place: Place, promote: Promote) -> None:
-    answers = swap_under_load(serve, place, promote, 0.3)
+    running = serve(rate=1e6, burst=1_000_000)
+    answers = swap_under_load(running, place, promote, 1.2, bad=0.03, disturb=lambda: None)
     assert len(answers) > 50
-    check(answers)
-
-
-@pytest.mark.soak
-def test_champions_change_within_a_minute_of_load(serve: Serve, place: Place, promote: Promote) -> None:
-    answers = swap_under_load(serve, place, promote, 15)
-    assert len(answers) > 2000
+    assert {answer.status for answer in answers} == {200}
     check(answers)
 
 

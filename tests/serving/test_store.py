@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from load import check, swap_under_load
 from servers.fixtures import needed
 from servers.redis import Redis
 from service_ground import HOME, fill_store
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from load import Promote
     from running_service import Serve
     from service_ground import Place
 
@@ -29,9 +31,9 @@ def own_redis(tmp_path: Path) -> Iterator[Redis]:
     server.stop()
 
 
-def test_while_the_store_is_away_callers_are_told_to_come_back(
-    serve: Serve, place: Place, own_redis: Redis, tmp_path: Path
-) -> None:
+@pytest.fixture
+def redis_place(place: Place, own_redis: Redis, tmp_path: Path) -> Place:
+    """The place's models over a store in that server."""
     text = (HOME / "feature_repo" / "feature_store.yaml").read_text("utf-8")
     before, _, rest = text.partition("online_store:\n")
     after = rest[rest.index("offline_store:") :]
@@ -40,7 +42,13 @@ def test_while_the_store_is_away_callers_are_told_to_come_back(
     (tmp_path / "var").mkdir()
     there = replace(place, root=tmp_path / "var", yaml=tmp_path / "feature_store.yaml")
     fill_store(there)
-    running = serve(there, timeout=0.6)
+    return there
+
+
+def test_while_the_store_is_away_callers_are_told_to_come_back(
+    serve: Serve, own_redis: Redis, redis_place: Place
+) -> None:
+    running = serve(redis_place, timeout=0.6)
 
     def told(answer: Any) -> tuple[int, str]:
         assert answer.status_code == 200 or answer.headers["retry-after"] == "1"
@@ -57,7 +65,7 @@ def test_while_the_store_is_away_callers_are_told_to_come_back(
     assert away <= {(503, "E_ONLINE_STORE"), (503, "E_DEADLINE")}
     assert running.client.get("/healthz").status_code == running.client.get("/readyz").status_code == 200
     own_redis.start()
-    fill_store(there)
+    fill_store(redis_place)
     right()
     server = own_redis._server
     assert server is not None
@@ -71,3 +79,32 @@ def test_while_the_store_is_away_callers_are_told_to_come_back(
     while told(running.ask("ann"))[0] != 200 and time.monotonic() < until:
         time.sleep(0.1)
     right()
+
+
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.soak)])
+def test_load_with_new_champions_and_a_store_that_goes_and_comes(
+    serve: Serve, place: Place, promote: Promote, own_redis: Redis, redis_place: Place, seconds: int
+) -> None:
+    running, away = serve(redis_place, rate=1e6, burst=1_000_000, timeout=0.6), list[float]()
+
+    def disturb() -> None:
+        with own_redis.client() as client:
+            client.save()  # so that it comes back with what it held
+        away.append(time.monotonic())
+        own_redis.stop()
+        time.sleep(seconds / 20)
+        own_redis.start()
+        away.append(time.monotonic())
+
+    answers = swap_under_load(running, place, promote, seconds, bad=seconds / 1000, disturb=disturb)
+    check(answers)
+    assert len(answers) > 10 * seconds
+    refused = [answer for answer in answers if answer.status != 200]
+    gone, back = away
+    assert refused
+    assert {(a.status, a.retry_after, a.version) for a in refused} <= {
+        (503, "1", "E_ONLINE_STORE"),
+        (503, "1", "E_DEADLINE"),
+    }
+    # A question that was asked a moment before it came back may find out only after that.
+    assert [a for a in refused if a.answered < gone or a.asked > back] == []

@@ -54,9 +54,10 @@ def serve(
     import uvicorn
 
     from tidemill.monitoring.service_metrics import ServiceMetrics
+    from tidemill.serving.app import build_app
     from tidemill.serving.follow import Champions
     from tidemill.serving.request_log import RequestLog
-    from tidemill.serving.service import Service, build_app
+    from tidemill.serving.service import Service
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tidemill").setLevel(logging.INFO)

@@ -21,6 +21,7 @@ class Serve(BaseModel):
     unknown: Literal["refuse", "score"]
     stale: Literal["refuse", "score"]
     max_age: Seconds | None
+    reasons: Annotated[int, Field(ge=0)]
     max_body: Positive
     max_entities: Positive
     concurrency: Positive

@@ -66,11 +66,15 @@ class Scorer:
         Raises:
             ValueError: a row lacks a feature, or its value is not of the feature's type.
         """
+        return self.outputs_of_rows(rows).ravel()
+
+    def outputs_of_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """What the graph makes of plain rows, as of those of Arrow."""
         missing = sorted({name for row in rows for name in self.inputs if name not in row})
         if missing:
             raise ValueError(f"the rows have no value {', '.join(map(repr, missing))}, which the model reads")
         fed = {n: self._plain(n, [row[n] for row in rows], kind) for n, kind in self.inputs.items()}
-        return self._run(fed).ravel()
+        return self._run(fed)
 
     @property
     def inputs(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from tidemill.models.tree_shap import tree_contributions
 from tidemill.models.trees import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -68,12 +68,18 @@ class Explainer:
         Raises:
             ValueError: a feature is not among the columns.
         """
-        found = np.zeros((rows.num_rows, len(self.inputs)))
         step = max(1, _CELLS // max(1, len(self.sources)))
-        for at in range(0, rows.num_rows, step):
-            columns = self.columns(self.vector.outputs(rows.slice(at, step)))
-            for source, values in zip(self.sources, columns.T, strict=True):
-                found[at : at + step, source] += values
+        parts = [self._of_vectors(self.vector.outputs(rows.slice(at, step))) for at in range(0, rows.num_rows, step)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.inputs)))
+
+    def explain_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+        """The same of plain rows, which are few, as the model's scorer takes them."""
+        return self._of_vectors(self.vector.outputs_of_rows(rows))
+
+    def _of_vectors(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = np.zeros((len(vectors), len(self.inputs)))
+        for source, values in zip(self.sources, self.columns(vectors).T, strict=True):
+            found[:, source] += values
         return found
 
     def reasons(self, contributions: NDArray[np.float64], count: int) -> tuple[pa.ListArray, pa.ListArray]:

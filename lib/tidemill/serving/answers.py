@@ -38,6 +38,21 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """What a feature did to a score.
+
+    Args:
+        feature: its name, or that of a column that was made from several.
+        value: the feature's, as it was scored; None where it has none.
+        contribution: what it adds to the margin, in the explainer's unit.
+    """
+
+    feature: str
+    value: Value
+    contribution: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """The answer about one entity.
 
@@ -50,6 +65,8 @@ class Answer:
         as_of: what the oldest of its features speak for; None where there are none.
         age: seconds since then.
         features: what was scored.
+        reasons: the features that moved the score most, largest first; None where none are asked for, there is no
+            score, or nothing explains the model.
     """
 
     key: str
@@ -59,10 +76,11 @@ class Answer:
     as_of: datetime | None
     age: float | None
     features: Mapping[str, Value]
+    reasons: tuple[Reason, ...] | None = None
 
 
 def build_answers(
-    served: Served, asked: Sequence[Asked], rows: Sequence[OnlineRow], settings: Serve, now: datetime
+    served: Served, asked: Sequence[Asked], rows: Sequence[OnlineRow], settings: Serve, now: datetime, reasons: int = 0
 ) -> list[Answer]:
     """Answers in the order of the questions.
 
@@ -72,6 +90,7 @@ def build_answers(
         rows: what the store holds of each.
         settings: the policies for entities that are unknown and values that are old.
         now: the moment of the question; ages are counted from it.
+        reasons: so many of each, at most.
 
     Raises:
         TidemillError: E_REQUEST (usage) where a given value is not one that a view asks for.
@@ -82,6 +101,7 @@ def build_answers(
     features = [with_request(views, row, item.given) for item, row in zip(asked, filled, strict=True)]
     scores = served.scorer.score_rows(features)
     predictions = decisions(scores, served.threshold)
+    why = _reasons(served, features, reasons)
     found = []
     for at, (item, row) in enumerate(zip(asked, rows, strict=True)):
         status = _status(served, row, settings, now)
@@ -98,9 +118,20 @@ def build_answers(
                 None if oldest is None else from_micros(oldest * 1_000_000),
                 None if oldest is None else now.timestamp() - oldest,
                 features[at],
+                why[at] if said and why is not None else None,
             )
         )
     return found
+
+
+def _reasons(served: Served, features: Sequence[Mapping[str, Value]], count: int) -> list[tuple[Reason, ...]] | None:
+    if not count or (explainer := served.explainer) is None:
+        return None
+    names, moved = explainer.reasons(explainer.explain_rows(features), count)
+    return [
+        tuple(Reason(name, row.get(name), by) for name, by in zip(*pair, strict=True))
+        for row, *pair in zip(features, names.to_pylist(), moved.to_pylist(), strict=True)
+    ]
 
 
 def _status(served: Served, row: OnlineRow, settings: Serve, now: datetime) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tidemill.serving.answers import Answer  # noqa: TC001 - a signature
+from tidemill.core.time import format_time
 from tidemill.serving.refusals import refused
+
+if TYPE_CHECKING:
+    from tidemill.models.reasons import Explainer
+    from tidemill.serving.answers import Answer
+    from tidemill.serving.served import Served
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -31,6 +36,14 @@ class Question(_Strict):
     entities: Annotated[list[Entity], Field(min_length=1, examples=[[{"key": "17850"}, {"key": "13047"}]])]
 
 
+class Reason(BaseModel):
+    """What a feature did to a score."""
+
+    feature: str
+    value: float | str | None
+    contribution: Annotated[float, Field(description="What it adds to the margin of the score.")]
+
+
 class Prediction(BaseModel):
     """The answer about one entity."""
 
@@ -40,6 +53,7 @@ class Prediction(BaseModel):
     prediction: float | None
     as_of: Annotated[str | None, Field(description="What the oldest of its features speak for, in UTC.")]
     age_seconds: Annotated[float | None, Field(description="Seconds since then.")]
+    reasons: Annotated[list[Reason] | None, Field(description="What moved the score most, largest first.")]
 
 
 class Predictions(BaseModel):
@@ -48,6 +62,13 @@ class Predictions(BaseModel):
     use_case: str
     model_version: str
     predictions: list[Prediction]
+
+
+class Explanations(Predictions):
+    """The answers with everything that moved each score, and what contributions are measured in."""
+
+    base: Annotated[float, Field(description="The margin where nothing is known; contributions are added to it.")]
+    unit: str
 
 
 class Fault(BaseModel):
@@ -98,15 +119,26 @@ def question_schema() -> dict[str, Any]:
     return schema
 
 
-def prediction_of(answer: Answer, as_of: str | None) -> Prediction:
-    """An answer as it is sent."""
+def predictions_of(served: Served, answers: list[Answer]) -> Predictions:
+    """Answers as they are sent."""
+    said = [_prediction(answer) for answer in answers]
+    return Predictions(use_case=served.use_case.name, model_version=served.version, predictions=said)
+
+
+def explanations_of(served: Served, answers: list[Answer], explainer: Explainer) -> Explanations:
+    """Answers as they are sent with what the explainer says of all of them."""
+    return Explanations(**vars(predictions_of(served, answers)), base=explainer.base, unit=explainer.unit)
+
+
+def _prediction(answer: Answer) -> Prediction:
     return Prediction(
         key=answer.key,
         status=answer.status,  # type: ignore[arg-type]
         score=answer.score,
         prediction=answer.prediction,
-        as_of=as_of,
+        as_of=None if answer.as_of is None else format_time(answer.as_of),
         age_seconds=answer.age,
+        reasons=None if answer.reasons is None else [Reason(**vars(reason)) for reason in answer.reasons],
     )
 
 

@@ -21,6 +21,7 @@ STATUS = {
     "E_DEADLINE": 503,
     "E_KEY": 401,
     "E_NOT_READY": 503,
+    "E_NO_REASONS": 404,
     "E_NO_USE_CASE": 404,
     "E_RATE": 429,
     "E_REQUEST": 422,

@@ -11,10 +11,12 @@ import tidemill.declare  # noqa: F401 - the classes that a frozen declaration na
 from tidemill.core.frozen import thaw
 from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.onnx_scoring import load_checked
+from tidemill.models.reasons import load_explainer
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
     from tidemill.models.onnx_scoring import Scorer
+    from tidemill.models.reasons import Explainer
     from tidemill.models.registry import Registry, Version
     from tidemill.models.use_case import UseCase
 
@@ -28,12 +30,14 @@ class Served:
         version: of the model.
         threshold: from which score on the prediction is 1, or None where the score is the prediction.
         scorer: has given the scores of the sample that is kept with the model.
+        explainer: of the scores; None where nothing explains them.
     """
 
     use_case: UseCase
     version: str
     threshold: float | None
     scorer: Scorer
+    explainer: Explainer | None
 
 
 def load_served(registry: Registry, version: Version) -> Served:
@@ -45,8 +49,9 @@ def load_served(registry: Registry, version: Version) -> Served:
     use_case: UseCase = thaw(registry.document(version, DECLARATION))
     card = registry.document(version, CARD)
     with TemporaryDirectory(dir=registry.temporary) as folder:
-        scorer = load_checked(registry.fetch(version, GRAPH_FOLDER, Path(folder)))
+        graph = registry.fetch(version, GRAPH_FOLDER, Path(folder))
+        scorer, explainer = load_checked(graph), load_explainer(graph)
     unknown = sorted(set(scorer.inputs) - {f.name for f in use_case.features})
     if unknown:
         raise ValueError(f"the model reads {', '.join(unknown)}, which no view of its declaration has")
-    return Served(use_case, version.version, card["threshold"], scorer)
+    return Served(use_case, version.version, card["threshold"], scorer, explainer)
