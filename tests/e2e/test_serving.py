@@ -15,7 +15,7 @@ from tidemill.features.feast_store import open_store
 from tidemill.models.registry import Registry
 from tidemill.models.tables import predictions_table
 from tidemill.monitoring.service_metrics import ServiceMetrics
-from tidemill.serving.answers import Asked, build_answers
+from tidemill.serving.answers import Asked, Inquiry, build_answers
 from tidemill.serving.follow import Champions, Ground
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def test_batch_and_service_answer_alike(shop: Shop) -> None:
     assert len(keys) > 10
     rows = ground.reader.read(served.use_case.views, keys)
     settings = load_config(HOME / "conf", "local").serve
-    found = build_answers(served, [Asked(key) for key in keys], rows, settings, datetime.now(UTC))
+    (found,) = build_answers(served, [Inquiry([Asked(key) for key in keys])], rows, settings, datetime.now(UTC))
+    assert isinstance(found, list)
     assert [(a.key, a.score, a.prediction) for a in found] == [
         (key, expected[key]["score"], expected[key]["prediction"]) for key in keys
     ]

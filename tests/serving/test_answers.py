@@ -15,7 +15,7 @@ from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake
 from tidemill.monitoring.service_metrics import ServiceMetrics
 from tidemill.serving import request_log
-from tidemill.serving.answers import Answer, Asked, build_answers
+from tidemill.serving.answers import Answer, Asked, Inquiry, build_answers
 from tidemill.serving.request_log import REQUESTS, RequestLog
 from tidemill.serving.served import load_served
 
@@ -56,11 +56,35 @@ def test_what_has_no_value_has_the_one_that_is_declared_for_that(place: Place) -
     assert [row.features["events_count_10d"] for row in rows] == [None, None, None, 3.0]
     asked = [Asked(key, {"basket": 50}) for key in ("cy", "dee", "nobody", "ann")]
     settings = place.settings.model_copy(update={"unknown": "score"})
-    found = build_answers(served, asked, rows, settings, NOW)
+    (found,) = build_answers(served, [Inquiry(asked)], rows, settings, NOW)
+    assert isinstance(found, list)
     assert [answer.features["events_count_10d"] for answer in found] == [0.0, 0.0, 0.0, 3.0]
     assert [answer.features["recency_days"] for answer in found] == [None, None, None, 20.0]
     assert [answer.score for answer in found] == [pytest.approx(s, abs=1e-12) for s in (0.75, 0.5, 0.5, 0.78)]
     assert [answer.status for answer in found] == ["ok", "ok", "unknown", "ok"]
+
+
+def test_questions_that_come_together_are_answered_each_for_itself(place: Place) -> None:
+    served = load_served(place.registry, place.registry.version("shop", "1"))
+    inquiries = [
+        Inquiry([Asked("ann"), Asked("nobody")]),
+        Inquiry([Asked("bob", {"baskte": 1})]),
+        Inquiry([Asked("bob", {"basket": 50})], reasons=1),
+        Inquiry([Asked("ann", {"basket": "x"}), Asked("bob")]),
+        Inquiry([Asked("bob")]),
+    ]
+    keys = [item.key for inquiry in inquiries for item in inquiry.asked]
+    rows = place.reader().read(served.use_case.views, keys)
+    together = build_answers(served, inquiries, rows, place.settings, NOW)
+    alone = []
+    for inquiry in inquiries:
+        held = place.reader().read(served.use_case.views, [item.key for item in inquiry.asked])
+        alone += build_answers(served, [inquiry], held, place.settings, NOW)
+    assert [getattr(found, "code", found) for found in together] == [getattr(found, "code", found) for found in alone]
+    assert [getattr(found, "code", "") for found in together] == ["", "E_REQUEST", "", "E_REQUEST", ""]
+    (given,), (stored,) = together[2], together[4]  # type: ignore[misc]
+    assert (given.score, stored.score) == (pytest.approx(0.51, abs=1e-12), pytest.approx(0.11, abs=1e-12))
+    assert [reason.feature for reason in given.reasons or ()] == ["basket_part"]
 
 
 def test_a_given_value_is_scored_in_the_place_of_its_stand_in(serve: Serve, place: Place) -> None:

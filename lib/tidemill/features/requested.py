@@ -40,6 +40,8 @@ def with_request(
     Raises:
         TidemillError: E_REQUEST (usage) where a name or a value is not one that the views ask for.
     """
+    if not given:
+        return dict(stored)
     every = tuple(views)
     asked = {item.name: item for item in request_fields(every)}
     for name, value in given.items():
@@ -50,14 +52,13 @@ def with_request(
     for view in every:
         changed: set[str] = set()
         for item in view.features:
-            tree = tree_of(item)
-            name = item.features()[0].name if item.features() else ""
             if isinstance(item, Request) and item.name in given:
-                row[item.name] = _typed(given[item.name])
-            elif tree is not None and changed & set(inputs_of(item)):
-                row[name] = value_of(tree, row)
+                name, value = item.name, _typed(given[item.name])
+            elif (tree := tree_of(item)) is not None and changed & set(inputs_of(item)):
+                name, value = item.features()[0].name, value_of(tree, row)
             else:
                 continue
+            row[name] = value
             changed.add(name)
     return row
 

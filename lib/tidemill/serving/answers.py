@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidemill.core.errors import TidemillError
 from tidemill.core.time import from_micros
 from tidemill.features.requested import with_request
 from tidemill.models.onnx_scoring import decisions
@@ -14,6 +15,8 @@ from tidemill.models.onnx_scoring import decisions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from numpy.typing import NDArray
 
     from tidemill.core.service_config import Serve
     from tidemill.features.feast_reading import OnlineRow
@@ -35,6 +38,19 @@ class Asked:
 
     key: str
     given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """Entities that are asked about at once.
+
+    Args:
+        asked: the entities.
+        reasons: so many reasons of each score, at most.
+    """
+
+    asked: Sequence[Asked]
+    reasons: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,30 +96,57 @@ class Answer:
 
 
 def build_answers(
-    served: Served, asked: Sequence[Asked], rows: Sequence[OnlineRow], settings: Serve, now: datetime, reasons: int = 0
-) -> list[Answer]:
-    """Answers in the order of the questions.
+    served: Served, questions: Sequence[Inquiry], rows: Sequence[OnlineRow], settings: Serve, now: datetime
+) -> list[list[Answer] | TidemillError]:
+    """Answers questions that came together, scored together, in their order.
 
     Args:
         served: the model.
-        asked: the entities.
-        rows: what the store holds of each.
+        questions: the entities of each.
+        rows: what the store holds of each entity, those of the first question first.
         settings: the policies for entities that are unknown and values that are old.
-        now: the moment of the question; ages are counted from it.
-        reasons: so many of each, at most.
+        now: the moment of the questions; ages are counted from it.
 
-    Raises:
-        TidemillError: E_REQUEST (usage) where a given value is not one that a view asks for.
+    Returns:
+        Of each question its answers, in the order of its entities; or E_REQUEST (usage), which stops no other question,
+        where a given value is not one that a view asks for.
     """
-    views, stand = served.use_case.views, {f.name: f.missing for f in served.use_case.features}
-    # As training and batch do: what has no value has the one that is declared for that.
-    filled = [{n: stand[n] if v is None else v for n, v in row.features.items()} for row in rows]
-    features = [with_request(views, row, item.given) for item, row in zip(asked, filled, strict=True)]
-    scores = served.scorer.score_rows(features)
+    stand, waiting = served.missing, iter(rows)
+    found: list[list[Answer] | TidemillError] = []
+    taken: list[tuple[int, Inquiry, list[OnlineRow], list[dict[str, Value]]]] = []
+    for place, question in enumerate(questions):
+        held = [next(waiting) for _ in question.asked]
+        # As training and batch do: what has no value has the one that is declared for that.
+        filled = [{n: stand[n] if v is None else v for n, v in row.features.items()} for row in held]
+        given = zip(question.asked, filled, strict=True)
+        try:
+            features = [with_request(served.use_case.views, row, item.given) for item, row in given]
+        except TidemillError as error:
+            found.append(error)
+        else:
+            found.append([])
+            taken.append((place, question, held, features))
+    scores = served.scorer.score_rows([row for *_, features in taken for row in features])
+    at = 0
+    for place, question, held, features in taken:
+        found[place] = _answers(served, question, held, features, scores[at : at + len(features)], settings, now)
+        at += len(features)
+    return found
+
+
+def _answers(
+    served: Served,
+    question: Inquiry,
+    rows: Sequence[OnlineRow],
+    features: Sequence[Mapping[str, Value]],
+    scores: NDArray[np.float64],
+    settings: Serve,
+    now: datetime,
+) -> list[Answer]:
     predictions = decisions(scores, served.threshold)
-    why = _reasons(served, features, reasons)
+    why = _reasons(served, features, question.reasons)
     found = []
-    for at, (item, row) in enumerate(zip(asked, rows, strict=True)):
+    for at, (item, row) in enumerate(zip(question.asked, rows, strict=True)):
         status = _status(served, row, settings, now)
         refused = {UNKNOWN: settings.unknown, STALE: settings.stale}.get(status) == "refuse"
         finite = bool(np.isfinite(scores[at]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from tidemill.models.reasons import load_explainer
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidemill.models.onnx_scoring import Scorer
     from tidemill.models.reasons import Explainer
     from tidemill.models.registry import Registry, Version
@@ -38,6 +41,11 @@ class Served:
     threshold: float | None
     scorer: Scorer
     explainer: Explainer | None
+
+    @cached_property
+    def missing(self) -> Mapping[str, float | None]:
+        """What stands where a feature has no value."""
+        return {f.name: f.missing for f in self.use_case.features}
 
 
 def load_served(registry: Registry, version: Version) -> Served:

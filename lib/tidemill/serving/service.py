@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import TidemillError, nearest
-from tidemill.serving.answers import Asked, build_answers
+from tidemill.serving.answers import Asked, Inquiry, build_answers
 from tidemill.serving.messages import read_question
 from tidemill.serving.refusals import refused
 from tidemill.serving.together import Together
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
     from tidemill.core.service_config import Serve
-    from tidemill.features.feast_reading import OnlineRow
     from tidemill.monitoring.service_metrics import ServiceMetrics
     from tidemill.serving.answers import Answer
     from tidemill.serving.follow import Champions
@@ -80,43 +79,37 @@ class Service:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise refused("E_BODY_TYPE", "the body is no JSON", "header Content-Type", "send application/json")
-        question = read_question(await request.body(), self.settings.max_entities)
-        asked = [Asked(item.key, item.given) for item in question.entities]
+        read = read_question(await request.body(), self.settings.max_entities)
+        question = Inquiry([Asked(item.key, item.given) for item in read.entities], reasons)
         try:
-            return await asyncio.wait_for(self._together.ask((served, asked, reasons)), self.settings.timeout)
+            return await asyncio.wait_for(self._together.ask((served, question)), self.settings.timeout)
         except TimeoutError:
             raise refused("E_DEADLINE", "there was no answer in time", "online store", "come back later") from None
 
-    def _answer(self, questions: Sequence[tuple[Served, list[Asked], int]]) -> list[list[Answer] | Exception]:
-        """Answers questions that waited together: one read for all that are answered by the same model."""
+    def _answer(self, asked: Sequence[tuple[Served, Inquiry]]) -> list[list[Answer] | Exception]:
+        """Answers questions that waited together: one read and one run of the model for all that it answers."""
         ground, now = self.champions.ground, datetime.now(UTC)
         if ground is None:
             raise ValueError("a model answers before the store is open")
         found: list[list[Answer] | Exception] = []
-        for served, group in itertools.groupby(questions, key=operator.itemgetter(0)):
-            asked = [(items, reasons) for _, items, reasons in group]
-            keys = [item.key for items, _ in asked for item in items]
+        for served, group in itertools.groupby(asked, key=operator.itemgetter(0)):
+            questions = [question for _, question in group]
+            keys = [item.key for question in questions for item in question.asked]
             try:
-                rows = iter(ground.reader.read(served.use_case.views, keys))
+                rows = ground.reader.read(served.use_case.views, keys)
             except Exception as error:
                 LOG.exception("the online store does not answer")
                 away = refused("E_ONLINE_STORE", "the online store does not answer", "online store", "come back later")
                 away.__cause__ = error
-                found += [away] * len(asked)
+                found += [away] * len(questions)
                 continue
-            found += [
-                self._answers(served, items, [next(rows) for _ in items], now, reasons) for items, reasons in asked
-            ]
+            for answers in build_answers(served, questions, rows, self.settings, now):
+                found.append(answers)
+                if not isinstance(answers, TidemillError):
+                    self._note(served, answers, now)
         return found
 
-    def _answers(
-        self, served: Served, asked: list[Asked], rows: list[OnlineRow], now: datetime, reasons: int
-    ) -> list[Answer] | Exception:
-        try:
-            answers = build_answers(served, asked, rows, self.settings, now, reasons)
-        except TidemillError as error:  # of this question, and of no other
-            return error
+    def _note(self, served: Served, answers: list[Answer], now: datetime) -> None:
         for answer in answers:
             self.metrics.answered(served.use_case.name, answer.status, answer.age)
         self.log.add(served, answers, now)
-        return answers
