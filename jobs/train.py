@@ -87,6 +87,7 @@ def run(context: Context) -> Result:
         "leaderboard": found.leaderboard,
         "training_set_id": identity,
         "family": card["family"],
+        "threshold": card["threshold"],
         "registry": registry.uri,
         "train_join": joined,
         "gate_evaluation": gate.path,
