@@ -27,6 +27,7 @@ from tidemill.declare import (
     NoEventIn,
     Preparation,
     Source,
+    Splits,
     UseCase,
     ValueAt,
     days,
@@ -67,6 +68,7 @@ def use_case(**changed: Any) -> UseCase:
         "models": (LogisticRegression(),),
         "grid": Grid("2024-01-01", every=days(30)),
         "baseline": "events_count_5d",
+        "splits": Splits(folds=2),
     }
     return UseCase("visitors", **{**declared, **changed})
 
@@ -175,7 +177,8 @@ def test_what_is_declared_is_kept_and_checked() -> None:
     assert len({plain.digest, asked.digest, use_case(calibration="best").digest}) == 3
     with pytest.raises(TidemillError, match="no calibration 'plat'") as refused:
         use_case(calibration="plat")
-    assert (refused.value.code, refused.value.next_step) == ("E_USE_CASE", "did you mean 'platt'?")
+    assert refused.value.code == "E_USE_CASE"
+    assert refused.value.next_step == "did you mean 'platt'? known: best, isotonic, platt"
     amount = Label("amount", days(30), ActiveWithin(VISITS, days(10)), ValueAt(VISITS, "amount", days(1)))
     for declared in ({"calibration": "platt"}, {"decision": ByCost()}):
         with pytest.raises(TidemillError, match="only a binary task has scores to calibrate"):

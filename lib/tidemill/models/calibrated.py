@@ -14,7 +14,7 @@ from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.param import Param, Params
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import ArrowUDFType, arrow_udf
+from pyspark.sql.pandas.functions import arrow_udf
 
 from tidemill.models.calibrating import calibration_of, form_of
 
@@ -50,7 +50,7 @@ class Calibrated(Transformer, DefaultParamsReadable["Calibrated"], DefaultParams
             both = np.column_stack([1 - positive, positive])
             return pa.ListArray.from_arrays(pa.array(range(0, both.size + 1, 2), pa.int32()), both.ravel())
 
-        made = arrow_udf(calibrated, "array<double>", ArrowUDFType.SCALAR)
+        made = arrow_udf(calibrated, "array<double>")  # type: ignore[call-overload] # its kind is in the hints
         score = vector_to_array(F.col("probability"))[1]
         return dataset.withColumn("probability", array_to_vector(made(score)))
 
