@@ -3,6 +3,7 @@
 from tidemill.declare import (
     Aggregate,
     AnyEventIn,
+    ByCapacity,
     Entity,
     FeatureView,
     GradientBoosting,
@@ -152,6 +153,7 @@ CHURN = UseCase(
     baseline="login_recency_days",
     splits=Splits(gate=1, folds=2, history=6),
     slices=("plan_last_text", "country_last_text"),
+    decision=ByCapacity(0.1),  # as many accounts as can be called in a month
     default_time="newest_matured",
     world="churn",
     description="Accounts of a software service that cancel (a seeded demo world whose true probabilities are known).",

@@ -6,6 +6,7 @@ from tidemill.features.declarations import Aggregate, Recency, Tenure
 from tidemill.features.derived import Calendar, Difference, Expression, Joined, Log1p, Ratio, Request
 from tidemill.features.histories import Attribute, Gaps, Streak
 from tidemill.features.specs import ActiveWithin, AnyEventIn, FeatureView, Label, NoEventIn, StateIs, ValueAt
+from tidemill.models.decisions import ByCapacity, ByCost, ByFBeta
 from tidemill.models.spaces import SearchBy, Uniform, Whole
 from tidemill.models.specs import (
     GradientBoosting,
@@ -25,6 +26,9 @@ __all__ = [
     "Aggregate",
     "AnyEventIn",
     "Attribute",
+    "ByCapacity",
+    "ByCost",
+    "ByFBeta",
     "Calendar",
     "Difference",
     "Entity",

@@ -51,15 +51,15 @@ def test_every_scoring_the_fit_and_the_slices(spark: SparkSession) -> None:
     short = "label double, score double"
     gate, worse = spark.createDataFrame(rows, schema), spark.createDataFrame([(0.0, 0.1), (1.0, 0.1)], short)
     train = spark.createDataFrame([(0.0, 0.1), (1.0, 0.9)], short)
-    found = judge({"best": gate, "worse": worse}, train, _use_case("plan_last_text", "country_last_text"))
+    found = judge({"best": gate, "worse": worse}, train, _use_case("plan_last_text", "country_last_text"), 0.4)
 
     def of(kept: list[tuple[float, float, str | None, str]]) -> Binary:
-        return binary_of(np.array([r[0] for r in kept]), np.array([r[1] for r in kept]))
+        return binary_of(np.array([r[0] for r in kept]), np.array([r[1] for r in kept]), 0.4)
 
     for metrics, expected in (
         (found.gate["best"], of(rows)),
-        (found.gate["worse"], binary_of(np.array([0, 1]), np.array([0.1, 0.1]))),
-        (found.train, binary_of(np.array([0, 1]), np.array([0.1, 0.9]))),
+        (found.gate["worse"], binary_of(np.array([0, 1]), np.array([0.1, 0.1]), 0.4)),
+        (found.train, binary_of(np.array([0, 1]), np.array([0.1, 0.9]), 0.4)),
     ):
         assert isinstance(metrics, Binary)
         assert_same(metrics, expected)

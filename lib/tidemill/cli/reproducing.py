@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
     from tidemill.models.registry import Registry, Version
     from tidemill.models.reproduce import Difference
+    from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
 
 REPORT = "reproduction.json"
@@ -37,8 +38,8 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
 
     Returns:
         The report, as JSON values: `training_set`, `rebuilt` (what was pinned against the set; null where the pins are
-        gone), `gate_scores`, `metric`, `model_scores`, each with what differs; `equal`; `remaining`: what else is not
-        as it was then.
+        gone), `gate_scores`, `metric`, `threshold`, `model_scores`, each with what differs; `equal`; `remaining`: what
+        else is not as it was then.
 
     Raises:
         TidemillError: E_NO_VERSION (usage); E_NO_ROWS (no input) where the training set is gone.
@@ -49,12 +50,14 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
     use_case: UseCase = thaw(registry.document(version, DECLARATION))
     settings = context.config.train.model_copy(update=card["fit"])
     key, identity = use_case.entity.key, card["training_set_id"]
+    final = decode_times([Run(**run) for run in card["times"]["final"]])
+    plan = plan_splits(final, use_case.splits, use_case.label.matures_after, use_case.grid)
     kept = _rows(context, use_case, identity).persist()
     try:
         context.progress.say("the training set from what was pinned")
-        rebuilt, why_not = _rebuilt(context, use_case, card, kept)
+        rebuilt, why_not = _rebuilt(context, use_case, identity, plan, kept)
         context.progress.say("both fits")
-        made = fit_again(kept, use_case, card, settings)
+        made = fit_again(kept, use_case, card, plan, settings)
         table = gate_scores_table(use_case)
         gate = read(context.spark, context.lake, table).where(F.col("training_set_id") == identity)
         on_gate = compare(gate, made.gate, key, [SCORE])
@@ -67,8 +70,10 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
         "model": version.name,
         "version": version.version,
         "training_set": identity,
-        "equal": made.value == card["gate_value"] and all(d is None or d.none for d in differences.values()),
+        "equal": (made.value, made.threshold) == (card["gate_value"], card["threshold"])
+        and all(d is None or d.none for d in differences.values()),
         "metric": {"name": card["metric"], "card": card["gate_value"], "again": made.value},
+        "threshold": {"card": card["threshold"], "again": made.threshold},
         **{name: None if found is None else found.description() for name, found in differences.items()},
         "said": {name: found.said for name, found in differences.items() if found is not None},
         "remaining": [*([why_not] if why_not else []), *_remaining(context, registry, version)],
@@ -90,12 +95,13 @@ def refuse_different(context: Context, report: dict[str, Any]) -> None:
     """
     if report["equal"]:
         return
-    metric = report["metric"]
+    metric, threshold = report["metric"], report["threshold"]
     found = [f"{name.replace('_', ' ')}: {said}" for name, said in report["said"].items()]
     raise TidemillError(
         "E_NOT_REPRODUCED",
         f"{report['model']} version {report['version']} came out different: {'; '.join(found)}; "
-        f"{metric['name']} {metric['card']} then, {metric['again']} now",
+        f"{metric['name']} {metric['card']} then, {metric['again']} now; "
+        f"threshold {threshold['card']} then, {threshold['again']} now",
         where=str(report_path(context)),
         next_step="; ".join(report["remaining"]) or "all else is as it was: report this as a fault of this project",
         exit_code=Exit.DATA,
@@ -131,14 +137,12 @@ def _rows(context: Context, use_case: UseCase, identity: str) -> DataFrame:
 
 
 def _rebuilt(
-    context: Context, use_case: UseCase, card: dict[str, Any], kept: DataFrame
+    context: Context, use_case: UseCase, identity: str, plan: Plan, kept: DataFrame
 ) -> tuple[Difference | None, str | None]:
     """What was pinned against the set; or why there is nothing to hold against it."""
-    identity, label = card["training_set_id"], use_case.label
-    final = decode_times([Run(**run) for run in card["times"]["final"]])
-    plan = plan_splits(final, use_case.splits, label.matures_after, use_case.grid)
+    label, times = use_case.label, plan.final
     try:
-        joined = join_pinned(context.spark, context.lake, identity, use_case.name, label, use_case.views, final)
+        joined = join_pinned(context.spark, context.lake, identity, use_case.name, label, use_case.views, times)
         if joined is None:
             return None, f"the training set was taken as it was kept: nothing is pinned as {identity}"
         columns = [*(f.name for f in use_case.features), "label", "part"]

@@ -1,17 +1,61 @@
-"""What a training leaves in the registry, and what its summary says of it."""
+"""What a training leaves in tables and the registry, and what its summary says of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
 from tidemill.core.failpoints import failpoint
+from tidemill.data.commit import commit
+from tidemill.data.pins import pin
+from tidemill.data.read import read
+from tidemill.data.write import Batch
+from tidemill.features.tables import labels_table, view_table
+from tidemill.models.evaluation import evaluate_table
 from tidemill.models.metric_values import scalars
 from tidemill.models.registry import CHALLENGER
+from tidemill.models.tables import gate_scores_table, training_sets_table
+from tidemill.models.training_set import build_training_set
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from tidemill.cli.context import Context
+    from tidemill.models.evaluation import Evaluated
     from tidemill.models.packaging import Package
     from tidemill.models.registry import Registry, Version
     from tidemill.models.search import Search
+    from tidemill.models.splits import Plan
+
+
+def keep_training_set(context: Context, plan: Plan, identity: str, inputs: dict[str, Any]) -> tuple[DataFrame, str]:
+    """Makes a training set and commits it; what it is made from is kept from compaction.
+
+    Returns:
+        Its rows, cached, for the caller to let go of; and how they were joined.
+    """
+    use_case, lake, table = context.use_case, context.lake, training_sets_table(context.use_case)
+    context.progress.say("training set")
+    # What it is made from is pinned before it is read: no compaction may take these files away later.
+    for upstream in (*map(view_table, use_case.views), labels_table(use_case.name, use_case.label)):
+        pin(lake, upstream, identity)
+    joined = build_training_set(context.spark, lake, use_case, plan)
+    built = joined.frame.withColumn("training_set_id", F.lit(identity))
+    commit(lake, table, Batch(identity, inputs), built.sortWithinPartitions(*table.sort))
+    failpoint("train.set_committed")
+    pin(lake, table, identity, {"training_set_id": identity})
+    rows = read(context.spark, lake, table).where(F.col("training_set_id") == identity)
+    return rows.persist(), joined.said
+
+
+def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dict[str, Any]) -> Evaluated:
+    """Commits the scores that the best's gate fit gives the gate rows, and judges them as they were kept."""
+    use_case, table = context.use_case, gate_scores_table(context.use_case)
+    scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
+    commit(context.lake, table, Batch(identity, inputs), scores)
+    only = {"training_set_id": identity}
+    return evaluate_table(context.spark, context.lake, table, only, use_case.task, found.decided.threshold)
 
 
 def log_search(

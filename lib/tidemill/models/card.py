@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tidemill.stats.residuals import Regression
 
 CARD, DECLARATION = "card.json", "use_case.json"
-THRESHOLD = 0.5
 
 
 def build_card(
@@ -35,8 +34,8 @@ def build_card(
 ) -> dict[str, Any]:
     """The card of the winner of a search.
 
-    Times are ISO 8601 in UTC; metrics are in the task's unit; the decision threshold of a binary task is stated, and
-    was not tuned.
+    Times are ISO 8601 in UTC; metrics are in the task's unit. Scores are calibrated as `calibration` says; `threshold`
+    is that of a binary task, chosen as `decision` says; where nothing is declared both are null, and it is 0.5.
 
     Args:
         use_case: what was trained for.
@@ -57,7 +56,8 @@ def build_card(
         "family": winner.candidate.family,
         "parameters": winner.candidate.parameters,
         "without": list(winner.candidate.without),
-        "threshold": THRESHOLD if use_case.task == "binary" else None,
+        "threshold": found.decided.threshold if use_case.task == "binary" else None,
+        **found.decided.description,
         "as_of": format_time(as_of),
         "training_set_id": training_set,
         "trained_until": format_time(plan.final[-1] + use_case.label.matures_after),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.models.calibrated import calibrate
+from tidemill.models.calibrating import calibration_of
 from tidemill.models.candidates import recipe_of
 from tidemill.models.fits import fit_recipe
 from tidemill.models.pipelines import with_score
@@ -30,12 +32,14 @@ def champion_scores(
         use_case: its task and features.
         card: the champion's.
         model: the champion, or None where its training cut-off breaks the embargo: then its family and parameters are
-            fitted on the challenger's gate-fit rows.
+            fitted on the challenger's gate-fit rows, and its own calibration follows.
         settings: of the fit.
     """
     if model is None:
         train = rows.where(F.col("part") == TRAIN)
         recipe = recipe_of(card, "champion")
         features = usable_features(train, use_case.features, use_case.preparation.nulls)
-        model = fit_recipe(train, use_case, features, recipe, settings)
+        model = calibrate(
+            fit_recipe(train, use_case, features, recipe, settings), calibration_of(card.get("calibration"))
+        )
     return with_score(model, rows.where(F.col("part") == GATE), use_case.task)

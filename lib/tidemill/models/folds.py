@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.ml import Pipeline
@@ -12,6 +13,7 @@ from tidemill.models.fits import ordered, parallel, seen_features
 from tidemill.models.judge import judge_fold
 from tidemill.models.pipelines import family_stages, with_score
 from tidemill.models.preparation import preprocessing, usable_features
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +50,9 @@ class Folds:
     def judge(self, number: int, candidates: Sequence[Candidate]) -> dict[str, float]:
         """The primary metric on a fold of each candidate by its name; they are fitted side by side."""
         use_case, settings = self._use_case, self._settings
-
-        def fit(candidate: Candidate) -> PipelineModel:
-            known = (candidate.family, candidate.parameters, settings.seed, use_case.preparation)
-            seen, _ = self._prepare(number, candidate.without)
-            return Pipeline(stages=family_stages(use_case.task, *known)).fit(seen)
-
         for without in dict.fromkeys(c.without for c in candidates):  # before the threads: they only read it
             self._prepare(number, without)
-        models = parallel(self._rows, settings.parallel_fits, fit, candidates)
+        models = parallel(self._rows, settings.parallel_fits, lambda c: self._fit(number, c), candidates)
         frames = {
             c.name: with_score(m, self._prepare(number, c.without)[1], use_case.task)
             for c, m in zip(candidates, models, strict=True)
@@ -76,11 +72,25 @@ class Folds:
                 self.judge(number, ())
         return tuple(self._baselines[number] for number in range(len(self)))
 
+    def scores(self, candidate: Candidate) -> DataFrame:
+        """The rows of all folds: entity, `label`, and the `score` of the candidate fitted anew without the fold."""
+        use_case, numbers = self._use_case, range(len(self))
+        unseen = [self._prepare(number, candidate.without)[1] for number in numbers]
+        models = parallel(self._rows, self._settings.parallel_fits, lambda n: self._fit(n, candidate), numbers)
+        scored = [with_score(model, rows, use_case.task) for model, rows in zip(models, unseen, strict=True)]
+        kept = (use_case.entity.key, "label", SCORE)
+        return reduce(lambda a, b: a.unionByName(b), [frame.select(*kept) for frame in scored])
+
     def close(self) -> None:
         """Lets go of the prepared rows."""
         for pair in self._prepared.values():
             for frame in pair:
                 frame.unpersist()
+
+    def _fit(self, number: int, candidate: Candidate) -> PipelineModel:
+        known = (candidate.family, candidate.parameters, self._settings.seed, self._use_case.preparation)
+        seen, _ = self._prepare(number, candidate.without)
+        return Pipeline(stages=family_stages(self._use_case.task, *known)).fit(seen)
 
     def _prepare(self, number: int, without: tuple[str, ...]) -> tuple[DataFrame, DataFrame]:
         """Rows to learn from and to be judged on, as the families see them; preprocessing is fitted once for all."""

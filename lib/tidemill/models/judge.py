@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from tidemill.models.card import THRESHOLD
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.evaluate_groups import sums_by_group
 from tidemill.models.evaluate_sums import metrics_of
@@ -60,13 +59,14 @@ class Judged:
     slices: tuple[Slice, ...]
 
 
-def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase) -> Judged:
+def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase, threshold: float) -> Judged:
     """Judges scorings of the same rows.
 
     Args:
         gate: by name, the best first: the gate rows with `label` and `score`, and of the best the columns of slices.
         train: the rows that the best was fitted on, with its `label` and `score`.
         use_case: task and slices.
+        threshold: of the decisions of a binary task, in all scorings.
 
     Raises:
         TidemillError: E_LABEL_VALUE or E_SCORE_VALUE (data), E_NO_ROWS (no input).
@@ -74,11 +74,13 @@ def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase) ->
     best = next(iter(gate))
     frames = [_named(frame, name, use_case.slices if name == best else ()) for name, frame in gate.items()]
     rows = reduce(lambda a, b: a.unionByName(b), [*frames, _named(train, _TRAIN)])
-    found = sums_by_group(rows, use_case.task, ["name", "column", "value"], THRESHOLD)
-    slices = [_slice(column, value, sums) for (_, column, value), sums in found.items() if column is not None]
+    found = sums_by_group(rows, use_case.task, ["name", "column", "value"], threshold)
+    slices = [
+        _slice(column, value, sums, threshold) for (_, column, value), sums in found.items() if column is not None
+    ]
     return Judged(
-        {name: metrics_of(found[name, None, None], THRESHOLD, _WHERE) for name in gate},
-        metrics_of(found[_TRAIN, None, None], THRESHOLD, _WHERE),
+        {name: metrics_of(found[name, None, None], threshold, _WHERE) for name in gate},
+        metrics_of(found[_TRAIN, None, None], threshold, _WHERE),
         tuple(sorted(slices, key=lambda s: (use_case.slices.index(s.column), s.value is None, s.value or ""))),
     )
 
@@ -90,9 +92,9 @@ def judge_fold(frames: Mapping[str, DataFrame], use_case: UseCase) -> dict[str, 
     return {row["candidate"]: row.asDict() for row in metrics.toLocalIterator()}
 
 
-def _slice(column: str, value: str | None, sums: RowSums) -> Slice:
+def _slice(column: str, value: str | None, sums: RowSums, threshold: float) -> Slice:
     rows = sums.rows
-    return Slice(column, value, rows, metrics_of(sums, THRESHOLD, _WHERE) if rows >= FLOOR else None)
+    return Slice(column, value, rows, metrics_of(sums, threshold, _WHERE) if rows >= FLOOR else None)
 
 
 def _named(frame: DataFrame, name: str, slices: Sequence[str] = ()) -> DataFrame:

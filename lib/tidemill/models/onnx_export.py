@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from onnx.checker import ValidationError
 
 from tidemill.models.onnx_boosters import BOOSTERS
+from tidemill.models.onnx_calibration import CALIBRATED, add_calibration
 from tidemill.models.onnx_graph import OUTPUT, TEXT, Graph, refused
 from tidemill.models.onnx_linear import LINEAR
 from tidemill.models.onnx_stages import PREPROCESSING
@@ -37,7 +38,8 @@ class Export:
         inputs: the features that it reads, each `double` or `string`.
         null_text: the text that stands for a null category; no category of the fit is called so.
         width: the columns of its widest tensor, of 8 bytes each.
-        tolerance: by how much it may differ from Spark: absolutely, or relatively where a score is larger than 1.
+        tolerance: by how much it may differ from Spark: absolutely, or relatively where a score is larger than 1. What
+            the model may differ by is multiplied by the steepest slope of a calibration behind it.
         probes: for inputs the values at which the score may jump, or the categories of the fit.
     """
 
@@ -69,12 +71,16 @@ def export(folder: Path) -> Export:
     Raises:
         TidemillError: E_EXPORT (data) where a stage, or a parameter of it, has no exact graph.
     """
-    *before, last = read_stages(folder)
+    stages = read_stages(folder)
+    follows = stages.pop() if stages[-1].kind == CALIBRATED else None
+    *before, last = stages
     graph = Graph()
     add_preprocessing(graph, before)
     if last.kind not in PREDICTORS:
         raise refused(f"a model {last.kind} has no graph", last.folder, f"use {', '.join(sorted(PREDICTORS))}")
-    score = PREDICTORS[last.kind](last, graph)
+    score, steepest = PREDICTORS[last.kind](last, graph), 1.0
+    if follows is not None:
+        score, steepest = add_calibration(follows, graph, score)
     try:
         serialised = graph.serialise(score)
     except ValidationError as error:
@@ -85,7 +91,7 @@ def export(folder: Path) -> Export:
         graph.inputs,
         _unused_text(texts),
         graph.width,
-        TOLERANCE_SINGLE if last.kind in BOOSTERS else TOLERANCE,
+        max(1.0, steepest) * (TOLERANCE_SINGLE if last.kind in BOOSTERS else TOLERANCE),
         {name: tuple(dict.fromkeys(values)) for name, values in graph.probes.items()},
     )
 

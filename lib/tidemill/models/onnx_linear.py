@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from tidemill.models.saved_pipeline import Coefficients, Stage
 
 
-def exponential(graph: Graph, tensor: str, factor: float) -> str:
-    """exp(factor * x).
+def alone(graph: Graph, kind: str, tensor: str, factor: float = 1.0) -> str:
+    """A function of factor * x, each value by itself.
 
     ONNX Runtime computes most of a tensor by vector instructions and its last few values one by one, which differ in
     the last digit. Eight copies of each value leave no last few: a row's score does not depend on its neighbours.
     """
     apart = graph.add("Unsqueeze", tensor, graph.constant(np.array([2])))
     copies = graph.add("Mul", apart, graph.constant(np.full(8, factor)))
-    return graph.add("Gather", graph.add("Exp", copies), graph.constant(np.array(0)), axis=2)
+    return graph.add("Gather", graph.add(kind, copies), graph.constant(np.array(0)), axis=2)
+
+
+def exponential(graph: Graph, tensor: str, factor: float) -> str:
+    """exp(factor * x)."""
+    return alone(graph, "Exp", tensor, factor)
 
 
 def sigmoid(graph: Graph, tensor: str) -> str:

@@ -61,10 +61,10 @@ def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path
     description = {"task": task, **exported.description(), "proof": proof.description()}
     (graph / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), "utf-8")
     (graph / SAMPLE).write_text(json.dumps(proof.sample, ensure_ascii=False, allow_nan=False), "utf-8")
-    last = read_stages(spark)[-1]
-    if last.kind in BOOSTERS:
+    booster = next((stage for stage in read_stages(spark) if stage.kind in BOOSTERS), None)
+    if booster is not None:
         from tidemill.models.xgb_native import native_booster
 
-        (graph / NATIVE).write_bytes(native_booster(last.text(BOOSTER)))
+        (graph / NATIVE).write_bytes(native_booster(booster.text(BOOSTER)))
     write_explainer(spark, exported.null_text, graph)
     return Package(spark, graph, exported.inputs, proof.example)

@@ -6,15 +6,19 @@ rows give the same model on the same versions of the libraries, whatever the mac
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from tidemill.features.pairs import AS_OF
+from tidemill.models.calibrated import calibrate
 from tidemill.models.candidates import recipe_of
+from tidemill.models.deciding import decide
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.fits import fit_recipe
+from tidemill.models.folds import Folds
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
 from tidemill.models.tables import SCORE
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.core.train_config import Train
+    from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
 
 
@@ -75,11 +80,13 @@ class Remade:
     Args:
         gate: the gate fit's scores of the gate rows.
         value: their primary metric.
+        threshold: of a binary task, chosen again, as the calibration of both fits was fitted again; else None.
         model: the final fit.
     """
 
     gate: DataFrame
     value: float
+    threshold: float | None
     model: PipelineModel
 
 
@@ -113,22 +120,27 @@ def compare(kept: DataFrame, made: DataFrame, key: str, columns: Sequence[str]) 
     )
 
 
-def fit_again(rows: DataFrame, use_case: UseCase, card: dict[str, Any], settings: Train) -> Remade:
-    """Both fits of the recipe in a card.
+def fit_again(rows: DataFrame, use_case: UseCase, card: dict[str, Any], plan: Plan, settings: Train) -> Remade:
+    """Both fits of the recipe in a card, its calibration and its threshold.
 
     Args:
         rows: the training set.
         use_case: as it was registered.
         card: of the version.
+        plan: the folds.
         settings: of the fit, as the card has them.
     """
     train, gate = rows.where(F.col("part") == TRAIN), rows.where(F.col("part") == GATE)
     features = usable_features(train, use_case.features, use_case.preparation.nulls)
     recipe = recipe_of(card, "again")
-    early = fit_recipe(train, use_case, features, recipe, settings)
+    with closing(Folds(rows, use_case, plan, settings)) as folds:
+        decided = decide(folds, recipe, use_case)
+    early, final = (
+        calibrate(fit_recipe(some, use_case, features, recipe, settings), decided.calibration) for some in (train, rows)
+    )
     scored = with_score(early, gate, use_case.task).select(use_case.entity.key, AS_OF, "label", SCORE)
     found = build_metrics(scored, use_case.task, []).first()
     if found is None or found[use_case.metric] is None:
         raise ValueError("the gate has no row that can be judged")
-    final = fit_recipe(rows, use_case, features, recipe, settings)
-    return Remade(scored, float(found[use_case.metric]), final)
+    threshold = decided.threshold if use_case.task == "binary" else None
+    return Remade(scored, float(found[use_case.metric]), threshold, final)

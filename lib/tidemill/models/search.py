@@ -15,7 +15,9 @@ from pyspark.sql import functions as F
 from tidemill.features.pairs import AS_OF
 from tidemill.models.automl import Space, asked_for, automl_space, is_automl
 from tidemill.models.baseline import fit_baseline, with_baseline_score
+from tidemill.models.calibrated import calibrate
 from tidemill.models.candidates import Candidate, best_of_families, leaderboard_lines, list_candidates
+from tidemill.models.deciding import decide
 from tidemill.models.fits import fit, ordered, parallel
 from tidemill.models.folds import BASELINE, Folds
 from tidemill.models.judge import judge
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from tidemill.core.train_config import Train
     from tidemill.models.baseline import Baseline
+    from tidemill.models.calibrating import Decided
     from tidemill.models.judge import Slice
     from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
@@ -76,6 +79,7 @@ class Search:
         trivial_gate: that of a constant, the mean label of the gate fit's rows.
         gate_rows: labelled rows of the gate.
         gate_positive_rate: share of positive labels there, or None for regression.
+        decided: the calibration and the threshold of the first finalist.
         train_metrics, slices: of the first finalist's gate fit, on the rows it was fitted on and by slices of the gate.
         said: the search in words.
         leaderboard: of a search by trials, as lines.
@@ -89,6 +93,7 @@ class Search:
     trivial_gate: float
     gate_rows: int
     gate_positive_rate: float | None
+    decided: Decided
     train_metrics: Binary | Regression
     slices: tuple[Slice, ...]
     said: str
@@ -135,7 +140,8 @@ def search(
     features = usable_features(rows.where(F.col("part") == TRAIN), use_case.features, use_case.preparation.nulls)
     with closing(Folds(rows, use_case, plan, settings)) as folds:
         selected = _select(rows, use_case, folds, settings, studies / f"{use_case.name}.db", identity, say)
-    best = best_of_families(selected.candidates, use_case.metric)
+        best = best_of_families(selected.candidates, use_case.metric)
+        decided = decide(folds, best[0], use_case)
     say(f"two fits of {len(best)} finalists")
     train, gate = rows.where(F.col("part") == TRAIN), rows.where(F.col("part") == GATE)
     early = ordered(train, use_case, settings).persist()
@@ -149,10 +155,11 @@ def search(
     finally:
         early.unpersist()
         late.unpersist()
+    models[:2] = [calibrate(model, decided.calibration) for model in models[:2]]  # both fits of the best
     scored = {c.name: with_score(m, gate, use_case.task) for c, m in zip(best, models[::2], strict=True)}
     trivial = gate.withColumn("score", F.lit(baseline.constant))
     everyone = {**scored, BASELINE: with_baseline_score(gate, baseline), TRIVIAL: trivial}
-    on_gate = judge(everyone, with_score(models[0], train, use_case.task), use_case)
+    on_gate = judge(everyone, with_score(models[0], train, use_case.task), use_case, decided.threshold)
     found = {name: scalars(metrics) for name, metrics in on_gate.gate.items()}
     kept = (use_case.entity.key, AS_OF, "label", "score")
     finalists = tuple(
@@ -168,6 +175,7 @@ def search(
         found[TRIVIAL][use_case.metric],
         int(found[BASELINE]["rows"]),
         found[BASELINE].get("positive_rate"),
+        decided,
         on_gate.train,
         on_gate.slices,
         selected.said,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.frozen import LATER, declared, freeze
+from tidemill.models.decisions import CALIBRATIONS
 from tidemill.models.spaces import EVERY, GRID, SearchBy
 from tidemill.models.specs import AS_THEY_COME, TASKS, ModelSpec, Preparation, Splits
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tidemill.data.sources import Entity, Source
     from tidemill.features.declarations import Feature
     from tidemill.features.specs import FeatureView, Label
+    from tidemill.models.decisions import Decision
 
 NOT_USE_CASES = ("definitions",)
 MOST_FEATURES = 2000  # one pass over the training rows measures them all, in one expression
@@ -51,6 +53,9 @@ class UseCase:
         description: for people.
         preparation: what is done to the features before a family sees them.
         search: how the parameters of the models are searched.
+        calibration: what makes probabilities of the scores of a binary task: `platt`, `isotonic`, `best` of these and
+            nothing, or None for nothing.
+        decision: how the threshold of a binary task is chosen, or None for 0.5.
     """
 
     name: str
@@ -68,6 +73,8 @@ class UseCase:
     description: str = ""
     preparation: Preparation = field(default=AS_THEY_COME, metadata=LATER)
     search: SearchBy = field(default=EVERY, metadata=LATER)
+    calibration: str | None = field(default=None, metadata=LATER)
+    decision: Decision | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -81,8 +88,7 @@ class UseCase:
         for view in self.views:
             if view.entity != self.entity:
                 raise self._invalid(f"the view {view.name!r} speaks of another entity", "use views of one entity")
-        if self.task != "binary" and (self.preparation.chi_square or self.preparation.class_weights):
-            raise self._invalid("only a binary task has classes to test or to weight", "leave them out of Preparation")
+        self._check_classes()
         if self.search.strategy == GRID:
             for model in self.models:
                 model.candidates()
@@ -92,6 +98,19 @@ class UseCase:
                 "keep the windows, pivots and columns that matter",
             )
         self._check_names([f.name for f in self.features])
+
+    def _check_classes(self) -> None:
+        """What only a binary task can declare."""
+        if self.calibration is not None and self.calibration not in CALIBRATIONS:
+            raise self._invalid(
+                f"there is no calibration {self.calibration!r}", nearest(self.calibration, CALIBRATIONS)
+            )
+        if self.task == "binary":
+            return
+        if self.preparation.chi_square or self.preparation.class_weights:
+            raise self._invalid("only a binary task has classes to test or to weight", "leave them out of Preparation")
+        if self.calibration or self.decision:
+            raise self._invalid("only a binary task has scores to calibrate or to decide on", "leave both out")
 
     def _check_names(self, names: list[str]) -> None:
         for name in names:

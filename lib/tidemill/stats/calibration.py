@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidemill.stats.counted import recounted
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_LEAST = float(np.finfo(np.float64).eps)
+LEAST = 1e-9  # nearer to 0 and 1 the log-odds of a score are what its rounding makes of them
 _STEPS = 100
 _ENOUGH = 1e-10  # of the gradient, per row
 
@@ -30,8 +32,19 @@ class Platt:
     offset: float
 
     def apply(self, score: Floats) -> Floats:
-        """Calibrated probabilities."""
-        return _sigmoid(self.slope * _log_odds(score) + self.offset)
+        """Calibrated probabilities; NaN stays NaN."""
+        with np.errstate(invalid="ignore"):
+            return _sigmoid(self.slope * _log_odds(score) + self.offset)
+
+    @property
+    def steepest(self) -> float:
+        """By how much an error of a score is multiplied, at most: the largest slope at 20,000 scores."""
+        ends = _log_odds(np.array([0.0, 1.0]))
+        odds = np.linspace(ends[0], ends[1], 10_000)
+        if self.slope > 1:  # it rises within a few of these: as many again, even in what they become
+            odds = np.concatenate([odds, np.clip((odds - self.offset) / self.slope, ends[0], ends[1])])
+        before, after = _sigmoid(odds), _sigmoid(self.slope * odds + self.offset)
+        return float(np.max(self.slope * after * (1 - after) / (before * (1 - before))))
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,29 @@ class Isotonic:
     values: tuple[float, ...]
 
     def apply(self, score: Floats) -> Floats:
-        """Calibrated probabilities."""
-        return np.interp(score, self.scores, self.values)
+        """Calibrated probabilities; NaN stays NaN."""
+        within = np.interp(score, self.scores, self.values)
+        kept = np.clip(within, self.values[0], self.values[-1])  # rounding may end beyond a knot
+        return np.where(np.isnan(score), score, kept)
+
+    @property
+    def steepest(self) -> float:
+        """By how much an error of a score is multiplied, at most."""
+        return float(np.max(np.diff(self.values) / np.diff(self.scores), initial=0.0))
+
+
+def grouped(counted: Counted, most: int) -> Counted:
+    """Neighbouring scores together, at the mean score of their rows, so that about `most` are left.
+
+    Each group has about the same share of the positives and negatives, both classes counting the same: where one is
+    rare, its rows are told apart as finely as those of the other. A score that many rows have is not taken apart.
+    """
+    rows, total = (counted.positives + counted.negatives).astype(np.float64), counted.totals
+    mass = counted.positives / max(1, total.positives) + counted.negatives / max(1, total.negatives)
+    starts = np.flatnonzero(np.diff(np.floor((np.cumsum(mass) - mass) / mass.sum() * most), prepend=-1.0))
+    positives, negatives = (np.add.reduceat(c, starts) for c in (counted.positives, counted.negatives))
+    means = np.add.reduceat(counted.scores * rows, starts) / np.add.reduceat(rows, starts)
+    return recounted(means, positives, negatives)
 
 
 def fit_platt(counted: Counted) -> Platt:
@@ -135,7 +169,7 @@ def _loss(z: Floats, weight: Floats, target: Floats) -> float:
 
 
 def _log_odds(score: Floats) -> Floats:
-    kept = np.clip(score, _LEAST, 1 - _LEAST)
+    kept = np.clip(score, LEAST, 1 - LEAST)
     return np.log(kept) - np.log1p(-kept)
 
 

@@ -137,6 +137,27 @@ def joined(parts: Sequence[Counted]) -> Counted:
     )
 
 
+def recounted(scores: Floats, positives: Ints, negatives: Ints) -> Counted:
+    """Counts of scores in any order and with repetitions, which are added up.
+
+    Args:
+        scores: not NaN.
+        positives: rows of this class that have the score, as long as `scores`.
+        negatives: likewise.
+    """
+    once, place = np.unique(scores + 0.0, return_inverse=True)
+    sums = np.zeros((2, len(once)), np.int64)
+    for into, rows in zip(sums, (positives, negatives), strict=True):
+        np.add.at(into, place, rows)
+    return Counted(once, sums[0], sums[1])
+
+
+def pooled(parts: Sequence[Counted]) -> Counted:
+    """Several lots of rows, at least one, together."""
+    columns = zip(*((p.scores, p.positives, p.negatives) for p in parts), strict=True)
+    return recounted(*(np.concatenate(column) for column in columns))
+
+
 def _starts(values: Keys) -> Ints:
     """Where another value begins."""
     if not len(values):
