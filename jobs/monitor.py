@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.cli import alerting, drifting, judging, monitoring, retraining
+from tidemill.cli.exporting import leave
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.monitoring import drift
+from tidemill.monitoring.metrics import success_metrics
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> Result:
     """Judges what `score` wrote at T; what was judged before, on the same rows and labels, is not judged again."""
+    done = _judge(context)
+    leave(context, success_metrics(context.use_case.name, context.now))  # a run that had nothing to do is one, too
+    return done
+
+
+def _judge(context: Context) -> Result:
     registry = context.registry
     scored = judging.find_scored(context, registry)
     if scored is None:

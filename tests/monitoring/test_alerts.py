@@ -1,16 +1,13 @@
 """Alerts: what is sent and what is not, one message of many, real HTTP and SMTP to this machine, and nothing inside."""
 
-import json
 import socketserver
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from typing import Any, ClassVar
 
 import pytest
+from servers.webhook import webhook
 from tidemill.core.config_monitor import Alerts, Mail, Silence
 from tidemill.core.errors import TidemillError
 from tidemill.monitoring.alerts import Alert, Message, group, silenced, worth_sending
@@ -59,31 +56,6 @@ def test_many_alerts_are_one_message_worst_first() -> None:
         "https://pages.example.org/r1/report.html",
     ]
     assert group([], "churn", "", "") is None
-
-
-@contextmanager
-def webhook(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
-    """A receiver on this machine: its port, and what it got."""
-    got: list[tuple[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(status)
-            self.send_header("Location", "http://127.0.0.1:1/")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port, got
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_webhook_gets_the_text() -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pytest
-from monitoring.test_alerts import SETTINGS, webhook
+from monitoring.test_alerts import SETTINGS
 from monitoring.test_drift import LIMITS, made
 from monitoring.test_retraining import POLICY
+from servers.webhook import webhook
 from tidemill.cli import alerting, monitoring, retraining
 from tidemill.cli.context import Context
 from tidemill.cli.drifting import Moved

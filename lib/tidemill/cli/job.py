@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidemill import __version__
 from tidemill.cli.arguments import jobs_up_to, parse_arguments
 from tidemill.cli.context import Asked, Context
+from tidemill.cli.exporting import leave_job
 from tidemill.cli.failures import end_on_signal, explain, stopped, while_stopping
 from tidemill.cli.plan import check_declarations
 from tidemill.cli.result import FAILED, Result, Step
@@ -62,6 +63,7 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
     summary: dict[str, Any] = {"job": name, "status": FAILED}
     started = time.monotonic()
     folder: Path | None = None
+    context: Context | None = None
     try:
         arguments = parse_arguments(name, argv)
         context = _context(name, arguments)
@@ -89,6 +91,8 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
     summary["seconds"] = round(time.monotonic() - started, 3)
     if folder is not None and code == Exit.OK:
         write_json(folder / SUMMARY, summary)
+    if context is not None and folder is not None:
+        leave_job(context, summary["seconds"], int(code))
     if as_json:
         print(json.dumps(published(summary), allow_nan=False))
     elif code == Exit.OK:

@@ -16,6 +16,7 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tidemill.core.config_section import from_environment
 from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def deliver(message: Message, settings: Alerts) -> list[TidemillError]:
     """Sends a message wherever it should go; what went wrong comes back, so that one channel does not stop another."""
     failed = []
     if settings.webhook:
-        failed += _tried(lambda: post(settings.webhook, message.text, settings))
+        failed += _tried(lambda: post(from_environment(settings.webhook), message.text, settings))
     mail = settings.mail
     if mail is not None:
         failed += _tried(lambda: send_mail(mail, message, settings))
