@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, judging, monitoring, retraining
+from tidemill.cli import alerting, drifting, judging, monitoring, retraining, telling
 from tidemill.cli.exporting import leave
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
@@ -28,9 +28,10 @@ def _judge(context: Context) -> Result:
     registry = context.registry
     scored = judging.find_scored(context, registry)
     if scored is None:
-        return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor",))
+        said = telling.tell_again(context, alerting.standing(context))
+        return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor", *said))
     if judging.was_judged(context, scored):
-        return Result(SKIPPED)
+        return Result(SKIPPED, notes=telling.tell_again(context, alerting.standing(context)))
     moved = drifting.find_drift(context, scored)
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
@@ -40,7 +41,7 @@ def _judge(context: Context) -> Result:
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     raised = alerting.find_alerts(context, scored, moved, known)
     report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected)
-    notes = alerting.tell(context, scored, raised)
+    notes = telling.tell_and_keep(context, raised, scored.judged)
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")
     drifting.commit_drift(context, scored, found)

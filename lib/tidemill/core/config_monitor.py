@@ -78,6 +78,7 @@ class Alerts(Section):
     repeat_days: Positive
     webhook: Address
     mail: Mail | None
+    file: str
     allow_hosts: tuple[str, ...]
     timeout: Annotated[float, Field(gt=0)]
     page: str

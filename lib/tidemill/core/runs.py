@@ -16,6 +16,7 @@ SUMMARY = "summary.json"
 RECORD = "record.json"
 TRACEBACK = "traceback.txt"
 REPORT = "report.html"
+INDEX = "{}.html"  # of a use case's pages, beside the folders of runs: links in it hold wherever both are served
 SPARK_LOG = "spark.log"
 _STARTED = "%Y%m%dT%H%M%SZ"
 
