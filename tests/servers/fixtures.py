@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from servers.chromium import Chromium
 from servers.kafka import Kafka
 from servers.postgres import Postgres
 from servers.prometheus import Prometheus
@@ -52,6 +53,19 @@ def redis() -> Iterator[Redis]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A running browser."""
+    program = needed("Chromium", "TIDEMILL_CHROMIUM", "TIDEMILL_NO_CHROMIUM")
+    with tempfile.TemporaryDirectory(prefix="tidemill-chromium-", ignore_cleanup_errors=True) as folder:
+        browser = Chromium(Path(folder), program)
+        try:
+            browser.start()
+            yield browser
+        finally:
+            browser.stop()
 
 
 @pytest.fixture
