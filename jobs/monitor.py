@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, judging, monitoring, retraining, telling
+from tidemill.cli import alerting, drifting, indexing, judging, monitoring, retraining, telling
 from tidemill.cli.exporting import leave
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
@@ -41,6 +41,7 @@ def _judge(context: Context) -> Result:
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     raised = alerting.find_alerts(context, scored, moved, known)
     report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected)
+    indexing.write_index(context, scored, report, found, verdict, decision, raised, realised, expected)
     notes = telling.tell_and_keep(context, raised, scored.judged)
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def test_a_failed_job_and_drift_reach_the_receiver_and_what_is_solved_is_said(
     root, pushing = tmp_path / "var", Metrics(pushgateway=gateway, timeout=5)
     # Nothing was ingested: the job ends with 66, as a person would see it.
     argv = ["--use-case", "churn", "--root", str(root), "--set", f"metrics.pushgateway={gateway}", "--json"]
-    monitor = __import__("jobs.monitor", fromlist=["run"])
+    monitor = import_module("jobs.monitor")
     assert run_jobs("monitor", lambda _: [("monitor", monitor.run)], argv) == 66
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "E_NO_TIME"
     assert not (root / "metrics").exists()  # pushed, and nowhere else
