@@ -1,5 +1,6 @@
 """What judgements leave for the index, and what the index makes of several."""
 
+from dataclasses import replace
 from typing import Any
 
 from monitoring.test_drift import made
@@ -20,7 +21,7 @@ def entry(day: int, run: str, verdict: VerdictName = "ok", moved: tuple[str, ...
     point = {"at": to_micros(parse_time(at)), "rows": 5, "value": 0.8, "baseline": None, "positive_rate": 0.1}
     return entry_of(
         facts=told | {"task": "binary", "version": "1"} | facts,
-        found=[*(made(name, "warn") for name in moved), made("calm", "ok")],
+        found=[*(replace(made(name, "warn"), reason="its level is up") for name in moved), made("calm", "ok")],
         verdict=Verdict(verdict, "what was found"),
         decision=Decision("none" if verdict == "ok" else "retrain", ("it is time",)),
         alerts=[Alert("warn", "drift", f"shop.{name}", "it moved") for name in moved],
@@ -33,9 +34,8 @@ def test_what_changed_is_told_against_the_judgement_before() -> None:
     found = overview([entry(1, "r1"), entry(2, "r2", "warn", ("a", "b"), version="2"), entry(3, "r3", version="2")], "")
     first, second, third = (one.changes for one in found.judgements)
     assert first == ()
-    reason = made("a", "warn").reason
     assert second == (
-        "Verdict: OK → Warning.", "Scored by version 2, before by 1.", f"a: {reason}.", f"b: {reason}.",
+        "Verdict: OK → Warning.", "Scored by version 2, before by 1.", "a: its level is up.", "b: its level is up.",
         "Retraining: none → retrain.",
     )  # fmt: skip
     assert third == ("Verdict: Warning → OK.", "As usual again: a, b.", "Retraining: retrain → none.")
@@ -52,7 +52,7 @@ def test_a_time_that_was_judged_again_is_told_once_by_the_newest_run() -> None:
 def test_what_to_do_names_retraining_and_alerts_and_not_too_many() -> None:
     names = tuple(f"f{n}" for n in range(7))
     (one,) = overview([entry(1, "r1", "warn", names)], GENERATED).judgements
-    assert one.todo[0].startswith("Please look at what is marked")
+    assert one.todo[0] == "Please look at what is marked in the report before the next run."
     assert one.todo[1] == "Retraining is advised: it is time."
     assert one.todo[2] == "Told: warn, drift, shop.f0: it moved"
     assert one.todo[-1] == "2 more alerts are in the report."

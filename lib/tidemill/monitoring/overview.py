@@ -10,7 +10,7 @@ from tidemill.monitoring import drift
 from tidemill.monitoring.alerts import in_order
 from tidemill.pages.overview import Judgement, Overview
 from tidemill.pages.values import RMSE, ROC_AUC, Expected, PerformancePoint
-from tidemill.pages.wording import ADVICE, VERDICT_WORDS
+from tidemill.pages.wording import VERDICT_WORDS, advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,7 +143,7 @@ def _odds(tail: float) -> str:
 
 def _todo(now: Entry) -> tuple[str, ...]:
     decision = now["decision"]
-    found = [ADVICE[now["verdict"]]]
+    found = [advice(now["verdict"], "in the report")]
     if decision["action"] != "none":
         found.append(f"Retraining is advised: {'; '.join(decision['reasons'])}.")
     found += [f"Told: {line}" for line in now["alerts"][:_NAMED]]

@@ -140,7 +140,7 @@ def render_report(report: Report) -> str:
         "report.html.j2",
         report=report,
         words=wording.VERDICT_WORDS,
-        advice=report.advice or wording.ADVICE[report.verdict],
+        advice=report.advice or wording.advice(report.verdict),
         performance=performance[-_NEWEST:],
         earlier=performance[:-_NEWEST],
         performance_sentence=wording.performance_sentence(performance, report.metric),
