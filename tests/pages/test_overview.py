@@ -79,8 +79,8 @@ def test_performance_is_told_and_drawn_realised_beside_expected() -> None:
     assert "Before outcomes are known, ROC AUC is put at 0.8030 (0.7800 to 0.8400): expected of the scores." in page
     charts = [one for one in parse(page).iter(f"{SVG}svg") if one.get("class") == "chart"]
     (desc,) = (words(one) for chart in charts for one in chart.iter(f"{SVG}desc"))
-    assert "realised, on matured labels: from 0.8100 to 0.8100" in desc
-    assert "expected, before labels: from 0.8010 to 0.8030" in desc
+    assert "realised, on matured labels: from 0.81 to 0.81" in desc
+    assert "expected, before labels: from 0.801 to 0.803" in desc
 
 
 def test_with_one_judgement_there_is_no_line_and_nothing_realised_says_so() -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 from servers import process
 
-_LOOK = """({
-    over: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+# A phone's window grows with what is too wide for it: the page's own width does not.
+_LOOK = """(page => ({
+    over: page.scrollWidth - page.clientWidth,
     beyond: [...document.querySelectorAll('body *')].filter(e =>
-        e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll') && e.checkVisibility())
+        e.getBoundingClientRect().right > page.clientWidth + 1 && !e.closest('.scroll') && e.checkVisibility())
         .map(e => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.textContent.slice(0, 40)}`),
     links: [...document.querySelectorAll('a')].map(e => e.href),
-})"""
+}))(document.documentElement)"""
 
 
 @dataclass(frozen=True)

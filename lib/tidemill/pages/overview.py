@@ -86,10 +86,10 @@ def render_overview(found: Overview) -> str:
 
 def _chart(found: Overview) -> object:
     realised, judged = found.realised[-_DRAWN:], found.judgements[-_DRAWN:]
-    lines: dict[str, dict[str, float | None]] = {
-        "realised, on matured labels": {p.as_of: p.metric for p in realised if wording.known(p.metric)},
-        "expected, before labels": {j.as_of: j.expected.metric for j in judged if wording.known(j.expected.metric)},
-        "baseline, on matured labels": {p.as_of: p.baseline for p in realised if wording.known(p.baseline)},
+    lines = {
+        "realised, on matured labels": [(p.as_of, p.metric) for p in realised if wording.known(p.metric)],
+        "expected, before labels": [(j.as_of, j.expected.metric) for j in judged if wording.known(j.expected.metric)],
+        "baseline, on matured labels": [(p.as_of, p.baseline) for p in realised if wording.known(p.baseline)],
     }
     kept = {name: line for name, line in lines.items() if line}
     return over_time(kept, found.metric) if any(len(line) > 1 for line in kept.values()) else ""

@@ -166,9 +166,9 @@ def _severity(row: DriftRow) -> tuple[int, float, str]:
 def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> Markup:
     if sum(1 for point in points if wording.known(point.metric)) < 2:
         return Markup()
-    lines = {"champion": {point.as_of: point.metric for point in points}}
+    lines = {"champion": [(point.as_of, point.metric) for point in points]}
     if any(wording.known(point.baseline) for point in points):
-        lines["baseline"] = {point.as_of: point.baseline for point in points}
+        lines["baseline"] = [(point.as_of, point.baseline) for point in points]
     return over_time(lines, measure)
 
 

@@ -12,21 +12,21 @@ from tidemill.pages.numerals import moment
 from tidemill.pages.values import Curve, Metric
 
 
-def over_time(lines: Mapping[str, Mapping[str, float | None]], measure: Metric) -> Markup:
+def over_time(lines: Mapping[str, Sequence[tuple[str, float | None]]], measure: Metric) -> Markup:
     """Draw lines over as-of times.
 
     Args:
-        lines: Values by as-of time, by the name in the legend; a time that a line lacks leaves no gap in it, a value of
-            None does.
+        lines: (as-of time, value) in rising order, by the name in the legend; a time that a line lacks leaves no gap
+            in it, a value of None does.
         measure: What the values are.
 
     Returns:
         An ``svg`` element, or a sentence where no point can be drawn.
     """
-    times = sorted({time for line in lines.values() for time in line})
+    times = sorted({time for line in lines.values() for time, _ in line})
     places = dict(zip(times, _places(times), strict=True))
     curves = [
-        Curve(tuple((places[at], math.nan if value is None else value) for at, value in sorted(line.items())), name)
+        Curve(tuple((places[at], math.nan if value is None else value) for at, value in line), name)
         for name, line in lines.items()
     ]
     better = "higher is better" if measure.higher_is_better else "lower is better"
