@@ -270,7 +270,7 @@ def test_drift_is_sorted_by_severity_and_folds_after_twelve() -> None:
         ),
         (("2011-01-01", "2011-01-02", "2011-03-01"), ["2011-01-01", "2011-03-01"]),
         (("one", "three", "two"), ["one", "three", "two"]),
-        (("2011-01-01", "2011-01-01"), ["2011-01-01"]),
+        (("2011-01-01", "2011-01-01"), ["2011-01-01", "2011-01-01"]),
     ],
 )
 def test_times_are_laid_out_to_scale_and_labelled_where_there_is_room(

@@ -71,7 +71,7 @@ def decide_retraining(
         "drift": verdict.verdict,
         "decided_at": context.now,
     }
-    inputs = scored.judged
+    inputs = {"drift": scored.drift_batch.batch_id, "performance": scored.performance_batch.batch_id}
     batch = derived_batch(DECISIONS, {"use_case": context.use_case.name, **inputs})
     commit(context.lake, DECISIONS, batch, pa.Table.from_pylist([row], schema=delta_schema(DECISIONS.columns)))
     return decision

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from tidemill.pages import wording
+from markupsafe import Markup
+
+from tidemill.pages import svg, wording
 from tidemill.pages.page import render_page
-from tidemill.pages.timeline import over_time
-from tidemill.pages.values import Expected, Metric, PerformancePoint, Verdict, check_verdict
+from tidemill.pages.times import line, places_of, time_ticks
+from tidemill.pages.values import Curve, Expected, Metric, PerformancePoint, Verdict, check_verdict
 
 _TOLD = 12  # judgements that are told at once; older ones fold away
 _MARKED = 90  # judgements in the row of marks
@@ -84,12 +86,27 @@ def render_overview(found: Overview) -> str:
     )
 
 
-def _chart(found: Overview) -> object:
+def _chart(found: Overview) -> Markup:
+    """Draw performance over the newest times; nothing where no line has two points."""
     realised, judged = found.realised[-_DRAWN:], found.judgements[-_DRAWN:]
-    lines = {
+    lines: dict[str, list[tuple[str, float | None]]] = {
         "realised, on matured labels": [(p.as_of, p.metric) for p in realised if wording.known(p.metric)],
         "expected, before labels": [(j.as_of, j.expected.metric) for j in judged if wording.known(j.expected.metric)],
         "baseline, on matured labels": [(p.as_of, p.baseline) for p in realised if wording.known(p.baseline)],
     }
-    kept = {name: line for name, line in lines.items() if line}
-    return over_time(kept, found.metric) if any(len(line) > 1 for line in kept.values()) else ""
+    if all(len(points) < 2 for points in lines.values()):
+        return Markup()
+    times = sorted({at for points in lines.values() for at, _ in points})
+    place = dict(zip(times, places_of(times), strict=True))
+    better = "higher is better" if found.metric.higher_is_better else "lower is better"
+    return svg.line_chart(
+        [
+            Curve(line([place[at] for at, _ in points], [value for _, value in points]), name)
+            for name, points in lines.items()
+            if points
+        ],
+        title=f"{found.metric.label} over as-of times",
+        x_label="as-of time",
+        y_label=f"{found.metric.label} ({better})",
+        x_ticks=time_ticks(list(place.values()), times),
+    )

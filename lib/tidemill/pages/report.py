@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tidemill.pages import svg, wording
 from tidemill.pages.page import render_page
-from tidemill.pages.timeline import over_time
+from tidemill.pages.times import line, places_of, time_ticks
 from tidemill.pages.values import (
     RMSE,
     ROC_AUC,
@@ -166,10 +166,19 @@ def _severity(row: DriftRow) -> tuple[int, float, str]:
 def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> Markup:
     if sum(1 for point in points if wording.known(point.metric)) < 2:
         return Markup()
-    lines = {"champion": [(point.as_of, point.metric) for point in points]}
+    times = [point.as_of for point in points]
+    places = places_of(times)
+    curves = [Curve(line(places, [point.metric for point in points]), "champion")]
     if any(wording.known(point.baseline) for point in points):
-        lines["baseline"] = [(point.as_of, point.baseline) for point in points]
-    return over_time(lines, measure)
+        curves.append(Curve(line(places, [point.baseline for point in points]), "baseline"))
+    better = "higher is better" if measure.higher_is_better else "lower is better"
+    return svg.line_chart(
+        curves,
+        title=f"{measure.label} over as-of times",
+        x_label="as-of time",
+        y_label=f"{measure.label} ({better})",
+        x_ticks=time_ticks(places, times),
+    )
 
 
 def _roc_chart(curves: tuple[Curve, ...]) -> Markup:
