@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tidemill.cli.exporting import leave
 from tidemill.cli.ingesting import ingest_source
 from tidemill.cli.job import main
 from tidemill.cli.refining import refine_source
@@ -15,7 +16,7 @@ from tidemill.core.parallel import side_by_side
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances
 from tidemill.data.slices import FIRST_KNOWN
-from tidemill.monitoring.metrics import write_stream_metrics
+from tidemill.monitoring.metrics import stream_metrics
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -45,7 +46,7 @@ def _follow(context: Context) -> None:
             newest = ledger.entries(context.root, context.silver(source).label)[-1:]
             delay = [entry.committed_at - entry.counts[FIRST_KNOWN] for entry in newest if entry.rows]
             if counts["read"]:
-                write_stream_metrics(context.root, source.name, counts, delay[0] / 1e6 if delay else None)
+                leave(context, stream_metrics(source.name, counts, delay[0] / 1e6 if delay else None))
                 context.progress.say(f"{source.name}: {counts['read']} record(s)")
         for done in refresher.refresh() if refresher is not None else ():
             context.progress.say(f"{done.view}: {done.entities} entities, {done.written} written online")

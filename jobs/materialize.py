@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from tidemill.cli.exporting import leave
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.cli.serving import online_place, registered_store
@@ -16,7 +17,7 @@ from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.schema import delta_schema
 from tidemill.features.gold import online_batches
 from tidemill.features.parity import compare_all, newest_gold
-from tidemill.monitoring.metrics import write_online_metrics
+from tidemill.monitoring.metrics import online_metrics
 from tidemill.monitoring.tables import PARITY, REFRESHES
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def run(context: Context) -> Result:
     context.progress.say("loading the online store")
     loads = feast_store.materialize(store, use_case.views, at)
     for view in use_case.views:
-        write_online_metrics(context.root, use_case.name, view.table_name, at - view.delay)
+        leave(context, online_metrics(use_case.name, view.table_name, at - view.delay))
     failpoint("materialize.loaded")
     key, rows = use_case.entity.key, []
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, judging, monitoring, retraining
+from tidemill.cli import alerting, drifting, indexing, judging, monitoring, retraining, telling
+from tidemill.cli.exporting import leave
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.monitoring import drift
+from tidemill.monitoring.metrics import success_metrics
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -17,12 +19,19 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> Result:
     """Judges what `score` wrote at T; what was judged before, on the same rows and labels, is not judged again."""
+    done = _judge(context)
+    leave(context, success_metrics(context.use_case.name, context.now))  # a run that had nothing to do is one, too
+    return done
+
+
+def _judge(context: Context) -> Result:
     registry = context.registry
     scored = judging.find_scored(context, registry)
     if scored is None:
-        return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor",))
+        said = telling.tell_again(context, alerting.standing(context))
+        return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor", *said))
     if judging.was_judged(context, scored):
-        return Result(SKIPPED)
+        return Result(SKIPPED, notes=telling.tell_again(context, alerting.standing(context)))
     moved = drifting.find_drift(context, scored)
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
@@ -32,7 +41,8 @@ def run(context: Context) -> Result:
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     raised = alerting.find_alerts(context, scored, moved, known)
     report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected)
-    notes = alerting.tell(context, scored, raised)
+    indexing.write_index(context, scored, report, found, verdict, decision, raised, realised, expected)
+    notes = telling.tell_and_keep(context, raised, scored.judged)
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")
     drifting.commit_drift(context, scored, found)

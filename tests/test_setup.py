@@ -95,6 +95,7 @@ class Tree:
             "TREE": str(self.root),
             "TIDEMILL_JAVA_DIRS": str(self.root / "jvm"),
             "TIDEMILL_POSTGRES_DIRS": str(self.root / "postgres"),
+            "TIDEMILL_TEMPLATES": str(self.root / "templates"),
             **self.variables,
             **changed,
         }
@@ -640,7 +641,7 @@ def given(tree: Tree, **changed: str) -> dict[str, str]:
     """What the tests are told about servers, with the tree's root cut off."""
     done = tree.run("test.sh", "servers", **changed)
     assert done.returncode == 0, done.stderr
-    wanted = re.compile(r"TIDEMILL_(NO_)?(KAFKA|POSTGRES|REDIS|PROMTOOL)(?!_DIRS)")
+    wanted = re.compile(r"TIDEMILL_(NO_)?(KAFKA|POSTGRES|REDIS|PROMETHEUS|CHROMIUM)(?!_DIRS)")
     return {
         name: value.replace(f"{tree.root}/", "") for name, value in variables(done.stdout).items() if wanted.match(name)
     }
@@ -679,28 +680,37 @@ def test_servers_come_from_debian_where_that_is_allowed(tree: Tree) -> None:
         case $* in
           *postgresql) mkdir -p "$TREE/postgres/15/bin" && cp "$0" "$TREE/postgres/15/bin/initdb" ;;
           *redis-tools) cp "$0" "$TREE/bin/redis-check-rdb" ;;
-          *prometheus) touch prometheus_1.deb ;;
+          *headless-shell) cp "$0" "$TREE/bin/chromium-headless-shell" ;;
+          *download*) touch prometheus_1.deb ;;
         esac
     """
     write(tree.root / "bin/apt-get", apt_get, 0o755)
     write(tree.root / "bin/sudo", '#!/bin/sh\nshift\ncase $1 in true) ;; *) exec "$@" ;; esac\n', 0o755)
-    unpack = '#!/bin/sh\nmkdir -p "$3/usr/bin" && cp "$0" "$3/usr/bin/promtool"\n'
+    programs = "promtool prometheus prometheus-alertmanager prometheus-pushgateway"
+    unpack = f"""#!/bin/sh
+        templates=$3/usr/share/prometheus/alertmanager
+        mkdir -p "$3/usr/bin" "$templates" && touch "$templates/default.tmpl"
+        for one in {programs}; do cp "$0" "$3/usr/bin/$one"; done
+    """
     write(tree.root / "bin/dpkg-deb", unpack, 0o755)
     forbidden = given(tree, TIDEMILL_NO_INSTALL="1")
-    assert forbidden["TIDEMILL_NO_PROMTOOL"] == "TIDEMILL_NO_INSTALL forbids installing it"
-    assert forbidden["TIDEMILL_NO_POSTGRES"] == "TIDEMILL_NO_INSTALL forbids installing it"
-    assert forbidden["TIDEMILL_NO_REDIS"] == "TIDEMILL_NO_INSTALL forbids installing it"
+    for name in ("PROMETHEUS", "CHROMIUM", "POSTGRES", "REDIS"):
+        assert forbidden[f"TIDEMILL_NO_{name}"] == "TIDEMILL_NO_INSTALL forbids installing it"
     tree.forget_calls()
     told = given(tree)
     assert (told["TIDEMILL_NO_POSTGRES"], told["TIDEMILL_POSTGRES_BIN"]) == ("", "postgres/15/bin")
     # The tools, not the service: nothing is there that the system would start.
     assert (told["TIDEMILL_NO_REDIS"], told["TIDEMILL_REDIS"]) == ("", ".cache/redis/redis-server")
-    told_of = (told["TIDEMILL_NO_PROMTOOL"], told["TIDEMILL_PROMTOOL"])
-    assert told_of == ("", ".cache/prometheus/usr/bin/promtool")
+    told_of = (told["TIDEMILL_NO_PROMETHEUS"], told["TIDEMILL_PROMETHEUS_BIN"])
+    assert told_of == ("", ".cache/prometheus/usr/bin")
+    assert (tree.root / "templates/default.tmpl").exists()  # where Debian's Alertmanager looks for them
+    assert (told["TIDEMILL_NO_CHROMIUM"], told["TIDEMILL_CHROMIUM"]) == ("", "bin/chromium-headless-shell")
     options = "install -y --no-install-recommends -o DPkg::Lock::Timeout=300"
     assert tree.calls[:2] == ["apt-get update", f"apt-get {options} postgresql"]
     assert tree.calls[2:4] == ["apt-get update", f"apt-get {options} redis-tools"]
-    assert tree.calls[4:6] == ["apt-get update", "apt-get download prometheus"]  # unpacked: its service never starts
+    packages = programs.partition(" ")[2]  # unpacked: their services never start
+    assert tree.calls[4:6] == ["apt-get update", f"apt-get download {packages}"]
+    assert tree.calls[6:8] == ["apt-get update", f"apt-get {options} chromium-headless-shell"]
     tree.forget_calls()
     assert given(tree) == told
     assert len(tree.calls) == 1

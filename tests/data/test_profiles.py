@@ -20,7 +20,7 @@ from tidemill.data import profile_work
 from tidemill.data.column_sketches import count_column, kind_of, sketch_column
 from tidemill.data.commit import commit
 from tidemill.data.files import DataFile
-from tidemill.data.profile_rows import ColumnProfile, Key, from_row
+from tidemill.data.profile_rows import COUNTED_COLUMNS, ColumnProfile, Key, from_row
 from tidemill.data.profile_work import Wanted, merge_profiles, merged, profiles_of_batches, profiles_of_file
 from tidemill.data.profiles import build_frame_profiles, build_table_profiles
 from tidemill.data.read import read
@@ -54,6 +54,25 @@ def read_back(batches: Any) -> dict[Key, ColumnProfile]:
     by_key = {p.key: p for p in found}
     assert len(by_key) == len(found)
     return by_key
+
+
+def test_a_reader_of_counts_gets_the_same_counts_without_what_tells_values_apart() -> None:
+    (batch, *_) = profiles_of_batches(rows_of(300).to_batches(), WANTED)
+    whole, counted = (merged(map(from_row, rows.to_pylist())) for rows in (batch, batch.select(COUNTED_COLUMNS)))
+    for one, other in zip(whole, counted, strict=True):
+        assert (one.key, one.kind, one.bins, one.sketch.moments) == (
+            other.key,
+            other.kind,
+            other.bins,
+            other.sketch.moments,
+        )
+        assert (one.sketch.rows, one.sketch.nulls) == (other.sketch.rows, other.sketch.nulls)
+        assert np.array_equal(one.sketch.quantiles.values, other.sketch.quantiles.values)
+        if one.sketch.counts is not None and other.sketch.counts is not None:
+            assert one.sketch.counts.tolist() == other.sketch.counts.tolist()
+        assert dict(other.sketch.frequent.counts) == {}
+        assert other.sketch.distinct.estimate == 0
+    assert any(dict(one.sketch.frequent.counts) for one in whole)
 
 
 def assert_is_of(found: Sketch, values: list[Any], bins: Bins | None) -> None:

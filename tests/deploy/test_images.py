@@ -227,6 +227,8 @@ def test_services_are_pinned_watched_and_published_here_only() -> None:
         "redis",
         "kafka",
         "prometheus",
+        "pushgateway",
+        "alertmanager",
         "grafana",
         "node-exporter",
     }
@@ -244,7 +246,7 @@ def test_services_are_pinned_watched_and_published_here_only() -> None:
 
 def test_prometheus_asks_the_service_and_grafana_asks_prometheus() -> None:
     asked = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))
-    jobs, job = asked["scrape_configs"]
+    jobs, job, pushed = asked["scrape_configs"]
     services = compose()["services"]
     mounts = {
         name: dict(v.split(":")[:2][::-1] for v in services[name]["volumes"]) for name in services if name in WATCH
@@ -260,6 +262,12 @@ def test_prometheus_asks_the_service_and_grafana_asks_prometheus() -> None:
     }
     assert dashboards == {"/etc/grafana/dashboards/monitoring.json": "../conf/grafana/monitoring.json"}
     assert (job["metrics_path"], job["static_configs"]) == ("/metrics", [{"targets": ["service:8000"]}])
+    assert pushed["static_configs"] == [{"targets": ["pushgateway:9091"]}]
+    (alerting,) = asked["alerting"]["alertmanagers"]
+    assert alerting["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    told = yaml.safe_load((HOME / "conf" / "alertmanager" / "alertmanager.yml").read_text("utf-8"))
+    (chat,) = [sent for receiver in told["receivers"] for sent in receiver["slack_configs"]]
+    assert chat["api_url_file"] == f"/run/secrets/{services['alertmanager']['secrets'][0]}"
     (secret,) = compose()["services"]["prometheus"]["secrets"]
     assert job["authorization"] == {"type": "Bearer", "credentials_file": f"/run/secrets/{secret}"}
     (source,) = yaml.safe_load((DEPLOY / "grafana" / "prometheus.yaml").read_text("utf-8"))["datasources"]

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from deltalake import DeltaTable
 from shopkeeping import ALL_JOBS, AS_OF, as_csv, contents, orders, recorded, versions
 from tidemill.cli.console import app
 from tidemill.cli.job import HOME
+from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.data.pins import pins, read_pin
 from tidemill.features.feast_store import online_rows, open_store
@@ -24,7 +26,6 @@ from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def rows(table: Any) -> list[str]:
@@ -80,6 +81,36 @@ def test_a_second_run_writes_nothing_and_repeats_the_first(done: Done) -> None:
     assert {k: again[k] for k in same} == {k: done.summary[k] for k in same}
     assert versions(done.shop.root) == before
     assert recorded(done.shop.root) == models
+
+
+def test_a_run_with_nothing_to_do_is_a_success_of_the_monitor_job(done: Done) -> None:
+    folder = done.shop.root / "metrics"
+
+    def last() -> float:
+        return float((folder / "success_shop.prom").read_text("utf-8").split()[-1])
+
+    before = last()
+    judged = (folder / "monitor_shop.prom").read_text("utf-8")
+    assert done.shop.run("monitor", "--as-of", AS_OF)[1]["status"] == "skipped"
+    assert last() > before
+    assert (folder / "monitor_shop.prom").read_text("utf-8") == judged
+    assert 'tidemill_job_exit_code{job_name="monitor",use_case="shop"} 0.0' in (
+        folder / "job_shop_monitor.prom"
+    ).read_text("utf-8")
+
+
+def test_the_index_leads_to_the_page_and_a_command_says_where_both_are(
+    done: Done, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app(["report", "shop", "--root", str(done.shop.root), "--json"], standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["as_of"], found["verdict"]) == ("2024-03-11T00:00:00Z", done.summary["drift"])
+    index, page = Path(found["index"]), Path(found["newest"])
+    assert index == done.shop.root / "runs" / "shop.html"
+    assert f'href="{page.relative_to(index.parent)}"' in index.read_text("utf-8")
+    assert page.read_bytes() == Path(done.summary["report"]).read_bytes()
+    with pytest.raises(TidemillError, match="no monitor job has judged 'other' yet"):
+        app(["report", "other", "--root", str(done.shop.root)], standalone_mode=False)
 
 
 def test_online_values_are_those_of_gold(done: Done) -> None:

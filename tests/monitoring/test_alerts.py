@@ -3,22 +3,31 @@
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from servers.webhook import webhook
 from tidemill.core.config_monitor import Alerts, Mail, Silence
 from tidemill.core.errors import TidemillError
-from tidemill.monitoring.alerts import Alert, Message, group, silenced, worth_sending
-from tidemill.monitoring.delivery import deliver, is_inside, post, send_mail
+from tidemill.monitoring.alerts import Alert, Message, Raised, Try, dated, due, group, silenced, worth_sending
+from tidemill.monitoring.delivery import channels, is_inside, post, send_mail
 
 TODAY = date(2026, 3, 10)
 SETTINGS = Alerts(
-    least="warn", repeat_days=7, webhook="", mail=None, allow_hosts=(), timeout=5, page="", silent_days=40, silences=()
+    least="warn",
+    repeat_days=7,
+    webhook="",
+    mail=None,
+    file="",
+    allow_hosts=(),
+    timeout=5,
+    page="",
+    silent_days=40,
+    silences=(),
 )
 DRIFT = Alert("alert", "drift", "churn.plan", "its level is 2.00 sd above the usual")
 STALE = Alert("warn", "stale", "silver.visits", "the source 'visits' is complete only until 2026-03-01")
@@ -61,31 +70,6 @@ def test_many_alerts_are_one_message_worst_first() -> None:
     assert group([], "churn", "", "") is None
 
 
-@contextmanager
-def webhook(status: int = 200) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
-    """A receiver on this machine: its port, and what it got."""
-    got: list[tuple[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            self.send_response(status)
-            self.send_header("Location", "http://127.0.0.1:1/")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port, got
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_a_webhook_gets_the_text() -> None:
     with webhook() as (port, got):
         post(f"http://127.0.0.1:{port}/hook?key=1", "words", changed(allow_hosts=("127.0.0.1",)))
@@ -113,9 +97,10 @@ def test_the_world_is_not_the_inside(address: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://example.org:99999/x", f"https://{'a' * 64}.example.org/", "http://[::1/x"])
-def test_an_address_that_cannot_be_one_is_refused_and_ends_nothing(url: str) -> None:
-    (error,) = deliver(MESSAGE, changed(webhook=url))
-    assert error.code == "E_ALERT_HOST"
+def test_an_address_that_cannot_be_one_is_refused(url: str) -> None:
+    with pytest.raises(TidemillError) as found:
+        post(url, "words", SETTINGS)
+    assert found.value.code == "E_ALERT_HOST"
 
 
 def test_no_web_address_is_refused_without_showing_its_secret() -> None:
@@ -128,9 +113,9 @@ def test_no_web_address_is_refused_without_showing_its_secret() -> None:
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_what_is_not_taken_is_said_and_no_redirection_is_followed(status: int) -> None:
     with webhook(status) as (port, got):
-        settings = changed(webhook=f"http://127.0.0.1:{port}/", allow_hosts=("127.0.0.1",))
-        failed = deliver(MESSAGE, settings)
-    assert [error.what for error in failed] == [f"'127.0.0.1' did not take the alert: it answers {status}"]
+        settings = changed(allow_hosts=("127.0.0.1",))
+        with pytest.raises(TidemillError, match=f"'127.0.0.1' did not take the alert: it answers {status}"):
+            post(f"http://127.0.0.1:{port}/", "words", settings)
     assert len(got) == 1
 
 
@@ -161,18 +146,66 @@ def test_a_relay_gets_the_mail() -> None:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         mail = Mail(host="127.0.0.1", port=server.server_address[1], sender="a@example.org", to=("b@example.org",))
-        send_mail(mail, MESSAGE, changed(allow_hosts=("127.0.0.1",)))
+        send_mail(mail, "b@example.org", changed(allow_hosts=("127.0.0.1",)), MESSAGE)
         thread.join()
     assert "Subject: subject" in _Relay.got
     assert "- line" in _Relay.got
     with pytest.raises(TidemillError, match="address of the inside"):
-        send_mail(mail, MESSAGE, SETTINGS)
+        send_mail(mail, "b@example.org", SETTINGS, MESSAGE)
 
 
-def test_one_channel_does_not_stop_another() -> None:
-    with webhook() as (port, got):
-        mail = Mail(host="127.0.0.1", port=1, sender="a@example.org", to=("b@example.org",))
-        settings = changed(webhook=f"http://127.0.0.1:{port}/", mail=mail, allow_hosts=("127.0.0.1",))
-        failed = deliver(MESSAGE, settings)
-    assert [error.code for error in failed] == ["E_ALERT"]
-    assert len(got) == 1
+def test_an_address_that_is_none_is_said_by_its_channel() -> None:
+    mail = Mail(host="127.0.0.1", port=1, sender="a@example.org", to=("b@example.org\r\nBcc: c@example.org",))
+    (channel,) = channels(Path("/nowhere"), changed(mail=mail, allow_hosts=("127.0.0.1",)))
+    with pytest.raises(TidemillError, match="did not take the alert: Header values"):
+        channel.send(MESSAGE)
+
+
+def test_each_way_to_people_is_a_channel_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = Mail(host="relay.example.org", sender="a@example.org", to=("b@example.org", "c@example.org"))
+    monkeypatch.setenv("HOOK", "http://127.0.0.1:9/secret")
+    found = channels(tmp_path, changed(webhook="${HOOK}", mail=mail, file="told/alerts.jsonl"))
+    assert [channel.name for channel in found] == ["webhook", "mail:b@example.org", "mail:c@example.org", "file"]
+    assert channels(tmp_path, SETTINGS) == []
+    with pytest.raises(TidemillError, match="an address of the inside"):
+        found[0].send(MESSAGE)
+    for _ in range(2):
+        found[-1].send(MESSAGE)
+    lines = (tmp_path / "told" / "alerts.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [asdict(MESSAGE)] * 2
+    (tmp_path / "file").write_text("where a folder should be", "utf-8")
+    (channel,) = channels(tmp_path, changed(file="file/alerts.jsonl"))
+    with pytest.raises(TidemillError, match="did not take the alert"):
+        channel.send(MESSAGE)
+
+
+def tried(alert: Alert, day: int, *, sent: bool) -> Try:
+    return Try(Raised(alert, datetime(2026, 3, day, tzinfo=UTC)), sent)
+
+
+def told(found: list[Alert], *tries: Try, **values: Any) -> list[tuple[str, int]]:
+    made = due(found, tries, datetime(2026, 3, 10, tzinfo=UTC), changed(**values))
+    return [(one.alert.kind, one.as_of.day) for one in made]
+
+
+def test_a_channel_is_told_what_it_has_not_got_and_nothing_twice() -> None:
+    assert told([DRIFT, STALE]) == [("drift", 10), ("stale", 10)]
+    assert told([DRIFT], tried(DRIFT, 9, sent=True)) == []
+    assert told([DRIFT], tried(DRIFT, 3, sent=True)) == [("drift", 10)]  # what lasts, after a week
+    assert told([DRIFT], tried(DRIFT, 9, sent=False)) == [("drift", 10)]  # today's, not yesterday's too
+    assert told([], tried(DRIFT, 8, sent=False), tried(STALE, 9, sent=False)) == [("drift", 8), ("stale", 9)]
+    assert told([], tried(DRIFT, 8, sent=False), tried(DRIFT, 8, sent=True)) == []
+    assert told([STALE], tried(DRIFT, 8, sent=True), tried(DRIFT, 9, sent=False)) == [("stale", 10), ("drift", 9)]
+
+
+def test_what_waits_is_silenced_as_what_is_new() -> None:
+    waiting = (tried(DRIFT, 8, sent=False), tried(STALE, 8, sent=False))
+    assert told([], *waiting, least="alert") == [("drift", 8)]
+    quiet = (Silence(kind="drift", until=date(2026, 3, 11), because="new prices"),)
+    assert told([], *waiting, silences=quiet) == [("stale", 8)]
+
+
+def test_what_is_told_late_says_of_which_day_it_is() -> None:
+    at = datetime(2026, 3, 10, tzinfo=UTC)
+    lines = [a.text for a in dated([Raised(DRIFT, at), Raised(STALE, at - timedelta(days=2))], at)]
+    assert lines == [DRIFT.text, f"{STALE.text} (as of 2026-03-08)"]

@@ -10,21 +10,29 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from servers.fixtures import needed
+from tidemill.core.config_monitor import Metrics
+from tidemill.core.errors import TidemillError
 from tidemill.monitoring import metrics
-from tidemill.monitoring.metrics import MonitorGauges, write_monitor_metrics
+from tidemill.monitoring.metrics import MonitorGauges, job_metrics, leave, monitor_metrics, success_metrics
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+FILES = Metrics(pushgateway="", timeout=5)
+
+
 def written(root: Path) -> dict[tuple[str, frozenset[str]], float]:
     gauges = MonitorGauges(
-        AT, AT, 1, 500, {"x": (1, 0.12), "y": (-1, None)}, "roc_auc", {"realised": 0.8}, {"warn": 1, "alert": 0},
+        AT, 1, 500, {"x": (1, 0.12), "y": (-1, None)}, "roc_auc", {"realised": 0.8}, {"warn": 1, "alert": 0},
         {"visits": AT},
     )  # fmt: skip
-    write_monitor_metrics(root, "churn", gauges)
-    text = (root / "metrics" / "monitor_churn.prom").read_text("utf-8")
-    families = text_string_to_metric_families(text)
+    made = (monitor_metrics("churn", gauges), success_metrics("churn", AT), job_metrics("churn", "score", AT, 2.5, 66))
+    for group in made:
+        leave(root, FILES, group)
+    texts = [(root / "metrics" / f"{n}.prom").read_text("utf-8") for n in ("monitor_churn", "success_churn")]
+    texts.append((root / "metrics" / "job_churn_score.prom").read_text("utf-8"))
+    families = [family for text in texts for family in text_string_to_metric_families(text)]
     return {(s.name, frozenset(s.labels.values())): s.value for family in families for s in family.samples}
 
 
@@ -38,6 +46,27 @@ def test_a_run_leaves_its_gauges(tmp_path: Path) -> None:
     assert found["tidemill_alerts", frozenset({"churn", "alert"})] == 0
     assert found["tidemill_source_watermark_time_seconds", frozenset({"churn", "visits"})] == AT.timestamp()
     assert found["tidemill_monitor_last_success_time_seconds", frozenset({"churn"})] == AT.timestamp()
+    assert found["tidemill_job_exit_code", frozenset({"churn", "score"})] == 66
+    assert found["tidemill_job_duration_seconds", frozenset({"churn", "score"})] == 2.5
+
+
+def test_an_address_from_the_environment_stays_out_of_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY", "http://user:secret@gateway.example.org")
+    settings = Metrics.model_validate({"pushgateway": "${GATEWAY}", "timeout": 1})
+    assert settings.model_dump() == {"pushgateway": "${GATEWAY}", "timeout": 1.0}
+    with pytest.raises(ValueError, match="NOWHERE is not set"):
+        Metrics.model_validate({"pushgateway": "${NOWHERE}", "timeout": 1})
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://[::1"])
+def test_metrics_that_cannot_be_left_are_an_error_that_names_the_place(address: str, tmp_path: Path) -> None:
+    with pytest.raises(TidemillError) as found:
+        leave(tmp_path, Metrics(pushgateway=address, timeout=1), success_metrics("churn", AT))
+    assert (found.value.code, found.value.where) == ("E_METRICS", "configuration key metrics.pushgateway")
+    (tmp_path / "metrics").write_text("a file where the folder should be", "utf-8")
+    with pytest.raises(TidemillError) as found:
+        leave(tmp_path, FILES, success_metrics("churn", AT))
+    assert found.value.where == str(tmp_path / "metrics")
 
 
 def test_rules_and_dashboard_ask_for_metrics_that_are_made(tmp_path: Path) -> None:
@@ -56,7 +85,7 @@ def test_rules_and_dashboard_ask_for_metrics_that_are_made(tmp_path: Path) -> No
 
 @pytest.fixture
 def promtool() -> Path:
-    return needed("promtool", "TIDEMILL_PROMTOOL", "TIDEMILL_NO_PROMTOOL")
+    return needed("Prometheus", "TIDEMILL_PROMETHEUS_BIN", "TIDEMILL_NO_PROMETHEUS") / "promtool"
 
 
 def test_the_rules_do_what_they_say_in_promtool(promtool: Path, tmp_path: Path) -> None:
@@ -70,8 +99,9 @@ def test_the_rules_do_what_they_say_in_promtool(promtool: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_text_file_is_one_that_prometheus_takes(promtool: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["monitor_churn", "success_churn", "job_churn_score"])
+def test_the_text_files_are_such_as_prometheus_takes(name: str, promtool: Path, tmp_path: Path) -> None:
     written(tmp_path)
-    text = (tmp_path / "metrics" / "monitor_churn.prom").read_text("utf-8")
+    text = (tmp_path / "metrics" / f"{name}.prom").read_text("utf-8")
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

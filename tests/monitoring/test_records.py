@@ -1,5 +1,6 @@
 """What the monitor job keeps without Spark: alerts with whom they reached, and decisions."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,23 +9,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pytest
-from monitoring.test_alerts import SETTINGS, webhook
+from monitoring.test_alerts import SETTINGS
 from monitoring.test_drift import LIMITS, made
 from monitoring.test_retraining import POLICY
-from tidemill.cli import alerting, monitoring, retraining
+from servers.webhook import webhook
+from tidemill.cli import alerting, monitoring, retraining, telling
 from tidemill.cli.context import Context
 from tidemill.cli.drifting import Moved
 from tidemill.cli.judging import Scored
 from tidemill.core.config import Layout
-from tidemill.core.runs import run_folder, write_json
+from tidemill.core.config_monitor import Alerts
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.runs import run_folder, write_json, write_text
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read_arrow
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake
-from tidemill.monitoring import drift
+from tidemill.monitoring import delivery, drift
 from tidemill.monitoring.alerts import Alert
 from tidemill.monitoring.performance import Known
-from tidemill.monitoring.tables import ALERTS, DECISIONS, DRIFT, PERFORMANCE, REALISED
+from tidemill.monitoring.tables import ALERTS, DECISIONS, DELIVERIES, DRIFT, PERFORMANCE, REALISED
 from tidemill.stats.expected import Estimate
 
 if TYPE_CHECKING:
@@ -35,10 +39,22 @@ CARD = {"times": {"final": []}, "gate_value": 0.8, "as_of": "2026-02-01T00:00:00
 MOVED = Alert("alert", "drift", "shop.count", "its level is 1.00 sd above the usual")
 
 
+def heard_at(port: int, **changed: Any) -> Alerts:
+    """Settings with a webhook on this machine."""
+    there = {"webhook": f"http://127.0.0.1:{port}/", "allow_hosts": ("127.0.0.1",)}
+    return SETTINGS.model_copy(update=there | changed)
+
+
+def lines_of(root: Path) -> list[dict[str, Any]]:
+    """What the file of alerts holds."""
+    return [json.loads(line) for line in (root / "alerts.jsonl").read_text("utf-8").splitlines()]
+
+
 def at(root: Path, day: int, **changed: Any) -> tuple[Context, Scored]:
     """A run at a day, as far as these parts look at it."""
     settings = {"alerts": SETTINGS, "monitor": LIMITS, "retraining": POLICY, **changed}
     context = SimpleNamespace(
+        job="pipeline",
         root=root,
         lake=Lake(root, f"2026030{day}T000000Z-monitor-{day}", Layout(buckets=1, period="all")),
         config=SimpleNamespace(**settings),
@@ -53,10 +69,11 @@ def at(root: Path, day: int, **changed: Any) -> tuple[Context, Scored]:
 
 def test_an_alert_is_sent_once_and_kept_each_time(tmp_path: Path) -> None:
     with webhook() as (port, got):
-        told = SETTINGS.model_copy(update={"webhook": f"http://127.0.0.1:{port}/", "allow_hosts": ("127.0.0.1",)})
+        told = heard_at(port)
         for day in (0, 1):
             context, scored = at(tmp_path, day, alerts=told)
-            assert alerting.tell(context, scored, [MOVED]) == ()
+            write_text(run_folder(tmp_path, context.lake.run_id) / "report.html", "")
+            assert telling.tell_and_keep(context, [MOVED], scored.judged) == ()
     assert len(got) == 1
     assert "shop.count" in got[0][1]["text"]
     assert got[0][1]["text"].endswith("20260300T000000Z-monitor-0/report.html")
@@ -69,11 +86,10 @@ def test_an_alert_is_sent_once_and_kept_each_time(tmp_path: Path) -> None:
 
 def test_the_same_time_judged_again_sends_nothing_again(tmp_path: Path) -> None:
     with webhook() as (port, got):
-        told = SETTINGS.model_copy(update={"webhook": f"http://127.0.0.1:{port}/", "allow_hosts": ("127.0.0.1",)})
         for late in ("p", "q"):
-            context, scored = at(tmp_path, 0, alerts=told)
+            context, scored = at(tmp_path, 0, alerts=heard_at(port))
             scored = replace(scored, drift_batch=derived_batch(DRIFT, {"day": 0, "predictions": late}))
-            alerting.tell(context, scored, [MOVED])
+            telling.tell_and_keep(context, [MOVED], scored.judged)
     assert len(got) == 1
 
 
@@ -81,10 +97,73 @@ def test_what_could_not_be_sent_is_said_kept_and_tried_again(tmp_path: Path) -> 
     inside = SETTINGS.model_copy(update={"webhook": "http://127.0.0.1:9/"})
     for day in (0, 1):
         context, scored = at(tmp_path, day, alerts=inside)
-        (said,) = alerting.tell(context, scored, [MOVED])
+        (said,) = telling.tell_and_keep(context, [MOVED], scored.judged)
         assert said.startswith("'127.0.0.1' is 127.0.0.1, an address of the inside")
     rows = read_arrow(context.lake, ALERTS).to_pylist()
     assert [(row["sent"], row["failure"] is not None) for row in rows] == [(False, True)] * 2
+
+
+def test_a_channel_that_fails_keeps_nothing_from_another_and_gets_it_later(tmp_path: Path) -> None:
+    with webhook() as (port, got), webhook(500) as (broken, _):
+        failing = heard_at(broken, file="alerts.jsonl")
+        context, scored = at(tmp_path, 0, alerts=failing)
+        (said,) = telling.tell_and_keep(context, [MOVED], scored.judged)
+        assert "it answers 500" in said
+        assert len(lines_of(tmp_path)) == 1
+        # The next day nothing is judged, nothing has moved, and the webhook is there again.
+        for _ in range(2):
+            context, _ = at(tmp_path, 1, alerts=heard_at(port, file="alerts.jsonl"))
+            assert telling.tell_again(context, []) == ()
+    (message,) = (body["text"] for _, body in got)
+    assert f"- {MOVED.line} (as of 2026-03-01)" in message.splitlines()
+    assert len(lines_of(tmp_path)) == 1  # which had it
+    rows = read_arrow(context.lake, DELIVERIES).to_pylist()
+    tried = [(row["channel"], row["as_of"].day, row["sent"]) for row in sorted(rows, key=lambda r: r["made_at"])]
+    assert tried == [("webhook", 1, False), ("file", 1, True), ("webhook", 1, True)]
+
+
+def test_a_run_that_dies_between_two_channels_tells_the_other_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException): ...
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with webhook() as (port, got):
+        context, scored = at(tmp_path, 0, alerts=heard_at(port, file="alerts.jsonl"))
+        monkeypatch.setattr(delivery, "append", die)
+        with pytest.raises(Killed):
+            telling.tell_and_keep(context, [MOVED], scored.judged)
+        monkeypatch.undo()
+        assert telling.tell_and_keep(context, [MOVED], scored.judged) == ()
+    assert (len(got), len(lines_of(tmp_path))) == (1, 1)
+
+
+def test_a_run_with_nothing_to_judge_tells_what_is_new_once(tmp_path: Path) -> None:
+    late = Alert("warn", "stale", "silver.orders", "late")
+    for _ in range(2):
+        context, _ = at(tmp_path, 0, alerts=SETTINGS.model_copy(update={"file": "alerts.jsonl"}))
+        assert telling.tell_again(context, [late]) == ()
+    assert len(lines_of(tmp_path)) == 1
+    assert len(read_arrow(context.lake, ALERTS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "kind"),
+    [("E_STALE", Exit.NO_INPUT, "stale"), ("E_NO_POPULATION", Exit.NO_INPUT, "no_data"),
+     ("E_BUG", Exit.BUG, "failed_job"), ("E_LEASE", Exit.TRY_AGAIN, ""), ("E_TIME", Exit.USAGE, "")],
+)  # fmt: skip
+def test_a_run_that_fails_is_told_but_not_what_passes_by_itself(
+    code: str, exit_code: Exit, kind: str, tmp_path: Path
+) -> None:
+    context, _ = at(tmp_path, 0, alerts=SETTINGS.model_copy(update={"file": "alerts.jsonl"}))
+    error = TidemillError(code, "something is wrong", where="there", next_step="mend it", exit_code=exit_code)
+    for _ in range(2):
+        assert telling.tell_failure(context, error) == ()
+    found = lines_of(tmp_path) if kind else []
+    expected = [f"- alert, {kind}, shop.pipeline.{code}: something is wrong (there); mend it"] if kind else []
+    assert [line["text"].splitlines()[1] for line in found] == expected
 
 
 def test_a_silent_use_case_is_told_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

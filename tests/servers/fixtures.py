@@ -7,12 +7,16 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from servers.chromium import Chromium
 from servers.kafka import Kafka
 from servers.postgres import Postgres
+from servers.prometheus import Prometheus
 from servers.redis import Redis
+from servers.webhook import webhook
 
 HOME = Path(__file__).resolve().parents[2]
 
@@ -49,6 +53,32 @@ def redis() -> Iterator[Redis]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A running browser."""
+    program = needed("Chromium", "TIDEMILL_CHROMIUM", "TIDEMILL_NO_CHROMIUM")
+    with tempfile.TemporaryDirectory(prefix="tidemill-chromium-", ignore_cleanup_errors=True) as folder:
+        browser = Chromium(Path(folder), program)
+        try:
+            browser.start()
+            yield browser
+        finally:
+            browser.stop()
+
+
+@pytest.fixture
+def alert_path() -> Iterator[tuple[Prometheus, list[tuple[str, Any]]]]:
+    """Pushgateway, Prometheus and Alertmanager, and what the receiver at their end got."""
+    programs = needed("Prometheus", "TIDEMILL_PROMETHEUS_BIN", "TIDEMILL_NO_PROMETHEUS")
+    with tempfile.TemporaryDirectory(prefix="tidemill-prometheus-") as folder, webhook() as (port, got):
+        servers = Prometheus(Path(folder), programs, f"http://127.0.0.1:{port}/chat")
+        try:
+            servers.start()
+            yield servers, got
+        finally:
+            servers.stop()
 
 
 @pytest.fixture(scope="session")

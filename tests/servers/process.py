@@ -32,11 +32,17 @@ def free_port() -> int:
             return port
 
 
-def launch(command: Sequence[str], log: Path, last: signal.Signals, user: str | None = None) -> subprocess.Popen[bytes]:
-    """Starts a server that is sent the signal `last` if the thread that started it ends before it."""
+def launch(
+    command: Sequence[str], log: Path, last: signal.Signals, user: str | None = None, keep: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Starts a server, with open files, that is sent the signal `last` if the thread that started it ends before it."""
     with log.open("ab") as said:
         return subprocess.Popen(
-            [*tied(last, user), *command], stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            [*tied(last, user), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            pass_fds=keep,
         )
 
 

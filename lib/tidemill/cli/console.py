@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from tidemill.cli import catalog, contracts, dag, doctor, edge, promotions, quarantine, service
+from tidemill.cli import catalog, contracts, dag, doctor, edge, promotions, quarantine, reports, service
 from tidemill.cli.environment import store_description
 from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
@@ -27,6 +27,7 @@ app.command()(catalog.catalog)
 app.command()(dag.dag)
 app.command()(dag.resume)
 app.command()(doctor.doctor)
+app.command()(reports.report)
 for command in promotions.COMMANDS:
     app.command()(command)
 app.command()(service.serve)

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from tidemill.cli.plan import gold_builder
 from tidemill.core.time import EPOCH, MONTH
 from tidemill.data.commit import commit, derived_batch, ledgered
-from tidemill.data.profile_rows import from_row
+from tidemill.data.profile_rows import COUNTED_COLUMNS, from_row
 from tidemill.data.profile_work import Wanted, merged
 from tidemill.data.profiles import build_frame_profiles, build_table_profiles
 from tidemill.data.read import read_arrow, version_of
@@ -152,7 +152,8 @@ def _read(context: Context, name: str) -> list[ColumnProfile]:
     """The profiles of all rows of a name up to T, oldest day first; of an as-of time profiled again, the newest."""
     where = (pc.field("use_case") == context.use_case.name) & (pc.field("profile") == name)
     where &= (pc.field("as_of") <= context.as_of) & (pc.field("slice") == "")
-    rows = read_arrow(context.lake, PROFILES, where=where).to_pylist()
+    columns = ["as_of", "profiled_at", *COUNTED_COLUMNS]
+    rows = read_arrow(context.lake, PROFILES, columns, where).to_pylist()
     newest: dict[datetime, datetime] = {}
     for row in rows:
         newest[row["as_of"]] = max(row["profiled_at"], newest.get(row["as_of"], row["profiled_at"]))

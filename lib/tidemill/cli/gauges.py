@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tidemill.cli.exporting import leave
 from tidemill.monitoring import drift
-from tidemill.monitoring.metrics import MonitorGauges, write_monitor_metrics
+from tidemill.monitoring.metrics import MonitorGauges, monitor_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,6 @@ def write_gauges(
         performance["expected"] = expected.value.estimate
     marks = {s.name: context.watermark([s], context.as_of) for s in context.use_case.sources}
     gauges = MonitorGauges(
-        finished=context.now,
         as_of=context.as_of,
         verdict=_NUMBER[verdict.verdict],
         rows=scored.population,
@@ -47,4 +47,4 @@ def write_gauges(
         alerts={severity: sum(a.severity == severity for a in raised) for severity in ("warn", "alert")},
         sources={name: at for name, at in marks.items() if at is not None},
     )
-    write_monitor_metrics(context.root, context.use_case.name, gauges)
+    leave(context, monitor_metrics(context.use_case.name, gauges))

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidemill import __version__
 from tidemill.cli.arguments import jobs_up_to, parse_arguments
 from tidemill.cli.context import Asked, Context
+from tidemill.cli.exporting import leave_job
 from tidemill.cli.failures import end_on_signal, explain, stopped, while_stopping
 from tidemill.cli.plan import check_declarations
 from tidemill.cli.result import FAILED, Result, Step
 from tidemill.cli.screen import show
 from tidemill.cli.summary import PIPELINE, published, summary_of
+from tidemill.cli.telling import tell_failure
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
@@ -62,6 +64,8 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
     summary: dict[str, Any] = {"job": name, "status": FAILED}
     started = time.monotonic()
     folder: Path | None = None
+    context: Context | None = None
+    fault: TidemillError | None = None
     try:
         arguments = parse_arguments(name, argv)
         context = _context(name, arguments)
@@ -73,22 +77,16 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
         with ExitStack() as stack:
             _hold_leases(stack, name, context)
             summary |= _run_all(name, context, jobs, arguments)
-        code = Exit.OK
     except TidemillError as error:
-        code = error.exit_code
-        _failed(summary, error, folder)
+        fault = error
     except SystemExit as stop:
         if not stop.code:  # --help has said all there is to say
             return int(Exit.OK)
-        code = Exit.TERMINATED
-        _failed(summary, stopped(), folder)
+        fault = stopped()
     except Exception as error:  # noqa: BLE001 - the last frame: nothing may leave without its three lines
-        explained = stopped() if while_stopping(error) else explain(error, folder)
-        code = explained.exit_code
-        _failed(summary, explained, folder)
+        fault = stopped() if while_stopping(error) else explain(error, folder)
     summary["seconds"] = round(time.monotonic() - started, 3)
-    if folder is not None and code == Exit.OK:
-        write_json(folder / SUMMARY, summary)
+    code = _end(summary, fault, context, folder)
     if as_json:
         print(json.dumps(published(summary), allow_nan=False))
     elif code == Exit.OK:
@@ -198,6 +196,24 @@ def _plan(name: str, context: Context, jobs: list[Job]) -> int:
     when = ", ".join(format_time(t) for t in context.requested) or "the use case's default time"
     print(f"{name} would run {', '.join(job for job, _ in jobs)} for {context.use_case.name} at {when}")
     return int(Exit.OK)
+
+
+def _end(summary: dict[str, Any], fault: TidemillError | None, context: Context | None, folder: Path | None) -> Exit:
+    """Says how the run ended: on standard error, in its folder, to Prometheus, and to people where it failed."""
+    if fault is not None:
+        _failed(summary, fault, folder)
+    elif folder is not None:
+        write_json(folder / SUMMARY, summary)
+    code = Exit.OK if fault is None else fault.exit_code
+    if context is not None and folder is not None:
+        leave_job(context, summary["seconds"], int(code))
+        try:
+            notes = () if fault is None else tell_failure(context, fault)
+        except Exception as error:  # noqa: BLE001 - the run has failed for its own reason, which was said
+            notes = (f"nobody could be told of the failure: {type(error).__name__}: {error}",)
+        for note in notes:
+            context.progress.say(note)
+    return code
 
 
 def _failed(summary: dict[str, Any], error: TidemillError, folder: Path | None) -> None:

@@ -45,6 +45,11 @@ class Scored:
     drift_batch: Batch
     performance_batch: Batch
 
+    @property
+    def judged(self) -> dict[str, str]:
+        """What tells this judgement from others: inputs of what is kept beside it."""
+        return {"drift": self.drift_batch.batch_id, "performance": self.performance_batch.batch_id}
+
 
 def find_scored(context: Context, registry: Registry) -> Scored | None:
     """What `score` wrote at T, or None where no model has scored; first builds rows and labels of the hindsight times.

@@ -16,7 +16,7 @@ from tidemill.models.tables import (
     predictions_table,
     training_sets_table,
 )
-from tidemill.monitoring.tables import ALERTS, DECISIONS, DRIFT, PARITY, PERFORMANCE, PROFILES
+from tidemill.monitoring.tables import ALERTS, DECISIONS, DELIVERIES, DRIFT, PARITY, PERFORMANCE, PROFILES
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -33,7 +33,8 @@ def tables_of(context: Context) -> list[Table]:
     found += [view_table(view) for view in use_case.views]
     found += [labels_table(use_case.name, use_case.label), training_sets_table(use_case)]
     found += [gate_scores_table(use_case), predictions_table(use_case)]
-    return [*found, PARITY, AUDITS, BACKTESTS, PROMOTIONS, PROFILES, DRIFT, PERFORMANCE, DECISIONS, ALERTS]
+    found += [PARITY, AUDITS, BACKTESTS, PROMOTIONS, PROFILES]
+    return [*found, DRIFT, PERFORMANCE, DECISIONS, ALERTS, DELIVERIES]
 
 
 def table_versions(context: Context) -> dict[str, dict[str, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from tidemill.core.config_monitor import Alerts, Monitor, Retraining
+from tidemill.core.config_monitor import Alerts, Metrics, Monitor, Retraining
 from tidemill.core.config_section import Positive, Section, Share
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.external_config import Services
@@ -105,6 +105,7 @@ class Config(Section):
     serve: Serve
     monitor: Monitor
     alerts: Alerts
+    metrics: Metrics
     retraining: Retraining
     maintain: Maintain
 

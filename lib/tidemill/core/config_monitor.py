@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tidemill.core.config_section import Positive, Section, Share
+from tidemill.core.config_section import Address, Positive, Section, Share
 
 
 class Least(Section):
@@ -76,13 +76,21 @@ class Alerts(Section):
 
     least: Literal["warn", "alert"]
     repeat_days: Positive
-    webhook: str
+    webhook: Address
     mail: Mail | None
+    file: str
     allow_hosts: tuple[str, ...]
     timeout: Annotated[float, Field(gt=0)]
     page: str
     silent_days: Positive
     silences: tuple[Silence, ...]
+
+
+class Metrics(Section):
+    """Where jobs leave their metrics: a Pushgateway's address, or nothing for text files; seconds to wait for it."""
+
+    pushgateway: Address
+    timeout: Annotated[float, Field(gt=0)]
 
 
 class Retraining(Section):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -14,3 +17,24 @@ class Section(BaseModel):
     """A part of the configuration; a key that it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def from_environment(value: str) -> str:
+    """A text with each `${NAME}` replaced by that environment variable.
+
+    Raises:
+        ValueError: one is not set.
+    """
+    missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"the environment variable {missing[0]} is not set")
+    return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+
+
+def _known_in_environment(value: str) -> str:
+    from_environment(value)
+    return value
+
+
+# A text that may hold a secret: `${NAME}` stays in it, in records of runs, too, until `from_environment` is asked.
+Address = Annotated[str, AfterValidator(_known_in_environment)]

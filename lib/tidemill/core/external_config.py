@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+from tidemill.core.config_section import from_environment
 
 
 class Services(BaseModel):
@@ -20,13 +19,5 @@ class Services(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tracking: str
+    tracking: Annotated[str, AfterValidator(from_environment)]
     feature_store: str
-
-    @field_validator("tracking")
-    @classmethod
-    def _from_the_environment(cls, value: str) -> str:
-        missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
-        if missing:
-            raise ValueError(f"the environment variable {missing[0]} is not set")
-        return _VARIABLE.sub(lambda found: os.environ[found[1]], value)

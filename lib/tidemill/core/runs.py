@@ -16,6 +16,9 @@ SUMMARY = "summary.json"
 RECORD = "record.json"
 TRACEBACK = "traceback.txt"
 REPORT = "report.html"
+KEPT = "report-{}.html"  # of an as-of time: a run over a period has several
+JUDGED = "judged-{}.json"  # what the index tells of it
+INDEX = "{}.html"  # of a use case's pages, beside the folders of runs: links in it hold wherever both are served
 SPARK_LOG = "spark.log"
 _STARTED = "%Y%m%dT%H%M%SZ"
 
@@ -52,3 +55,10 @@ def summaries(root: Path) -> Iterator[dict[str, Any]]:
     """The summaries of the finished runs of a root, newest first."""
     for path in sorted((root / "runs").glob(f"*/{SUMMARY}"), reverse=True):
         yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def judgements(root: Path, use_case: str) -> list[dict[str, Any]]:
+    """What the judgements of a use case left for the index, oldest run first."""
+    paths = sorted((root / "runs").glob(f"*/{JUDGED.format('*')}"))
+    found = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
+    return [entry for entry in found if entry["use_case"] == use_case]

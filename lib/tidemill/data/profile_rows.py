@@ -47,6 +47,9 @@ PROFILE_COLUMNS = (
     ("values", "array<string>"),
     ("counts", "array<bigint>"),
 )
+# What tells values themselves apart takes most of a row's space, and not every reader asks.
+_OF_VALUES = ("zeros", "infinite", "distinct", "hashes", "frequent_values", "frequent_counts", "frequent_error")
+COUNTED_COLUMNS = tuple(name for name, _ in PROFILE_COLUMNS if name not in _OF_VALUES)
 PROFILE_SCHEMA = ", ".join(f"`{name}` {kind}" for name, kind in PROFILE_COLUMNS)
 
 
@@ -94,28 +97,28 @@ def to_batch(profiles: Iterable[ColumnProfile]) -> pa.RecordBatch:
 
 
 def from_row(row: Mapping[str, Any]) -> ColumnProfile:
-    """What `to_batch` wrote."""
+    """What `to_batch` wrote; of a row of `COUNTED_COLUMNS` alone, the parts that tell values apart are empty."""
     key = Key(row["slice"], row["slice_value"], row["day"], row["column"])
     bins = None
     if row["counts"] is not None:
         bins = Bins(key.column, row["kind"], tuple(row["edges"]), tuple(row["values"]))
-    values = row["frequent_values"]
     sketch = Sketch(
         row["rows"],
         row["nulls"],
-        row["zeros"],
-        row["infinite"],
-        Moments(row["moment_rows"], row["mean"], row["squares"], row["low"], row["high"]),
-        Quantiles(row["quantile_rows"], np.asarray(row["quantiles"], np.float64), row["rank_error"]),
-        Distinct(np.asarray(row["hashes"], np.int64).view(np.uint64)),
-        Frequent(
-            dict(
-                zip(map(float, values) if row["kind"] == NUMBER else values, row["frequent_counts"], strict=True),
-            ),
-            row["frequent_error"],
-        ),
-        None if row["counts"] is None else np.asarray(row["counts"], np.int64),
+        moments=Moments(row["moment_rows"], row["mean"], row["squares"], row["low"], row["high"]),
+        quantiles=Quantiles(row["quantile_rows"], np.asarray(row["quantiles"], np.float64), row["rank_error"]),
+        counts=None if row["counts"] is None else np.asarray(row["counts"], np.int64),
     )
+    if "hashes" in row:
+        values = row["frequent_values"]
+        by_value = zip(map(float, values) if row["kind"] == NUMBER else values, row["frequent_counts"], strict=True)
+        sketch = replace(
+            sketch,
+            zeros=row["zeros"],
+            infinite=row["infinite"],
+            distinct=Distinct(np.asarray(row["hashes"], np.int64).view(np.uint64)),
+            frequent=Frequent(dict(by_value), row["frequent_error"]),
+        )
     return ColumnProfile(key, row["kind"], sketch, bins)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from tidemill.core.config_monitor import Alerts
 
 Severity = Literal["warn", "alert"]
 DRIFT, PERFORMANCE, VOLUME = "drift", "performance", "volume"
-NO_DATA, STALE, SILENT = "no_data", "stale", "silent_job"
+NO_DATA, STALE, SILENT, FAILED = "no_data", "stale", "silent_job", "failed_job"
 _ORDER = {"warn": 0, "alert": 1}
 
 
@@ -23,8 +23,8 @@ class Alert:
 
     Args:
         severity: `warn` or `alert`.
-        kind: `drift`, `performance`, `volume`, `no_data`, `stale` or `silent_job`.
-        subject: what it is about: `use case.column`, `use case`, or `silver.source`.
+        kind: `drift`, `performance`, `volume`, `no_data`, `stale`, `silent_job` or `failed_job`.
+        subject: what it is about: `use case.column`, `use case`, `silver.source`, or `use case.job.error's code`.
         text: a sentence.
     """
 
@@ -57,6 +57,48 @@ class Message:
     severity: Severity
     subject: str
     text: str
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alert, and the as-of time at which it was found."""
+
+    alert: Alert
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class Try:
+    """What a channel was given, and whether it took it."""
+
+    raised: Raised
+    sent: bool
+
+
+def due(found: Sequence[Alert], tries: Sequence[Try], at: datetime, settings: Alerts) -> list[Raised]:
+    """What one channel is told: what is worth sending now, and what it was given before and did not take.
+
+    Args:
+        found: at the as-of time.
+        tries: with as-of times up to that, the oldest try first.
+        at: the as-of time.
+        settings: as of `worth_sending`.
+    """
+    by_time = sorted((one.raised for one in tries if one.sent), key=lambda raised: raised.as_of)
+    sent = {raised.alert.key: raised.as_of.date() for raised in by_time}
+    now = {alert.key for alert in found}
+    newest = {one.raised.alert.key: one for one in tries}
+    waiting = [one.raised for key, one in newest.items() if not one.sent and key not in now]
+    news = [Raised(alert, at) for alert in worth_sending(found, sent, at.date(), settings)]
+    return news + [raised for raised in waiting if worth_sending([raised.alert], {}, at.date(), settings)]
+
+
+def dated(told: Sequence[Raised], at: datetime) -> list[Alert]:
+    """Alerts for a message of an as-of time; those of another say of which."""
+    return [
+        one.alert if one.as_of == at else replace(one.alert, text=f"{one.alert.text} (as of {one.as_of.date()})")
+        for one in told
+    ]
 
 
 def worth_sending(found: Sequence[Alert], sent: Mapping[str, date], today: date, settings: Alerts) -> list[Alert]:

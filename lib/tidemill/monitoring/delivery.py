@@ -1,4 +1,4 @@
-"""Sending messages: a webhook as Slack takes it, and mail; never to an address of the inside unless it is listed.
+"""Sending messages: a webhook as Slack takes it, mail, a file; never to an address of the inside unless it is listed.
 
 A host's name is looked up once, every address that it has is checked, and the connection goes to one of those: a name
 that means another address a moment later changes nothing. Redirections are not followed.
@@ -12,14 +12,18 @@ import json
 import smtplib
 import socket
 import ssl
+from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tidemill.core.config_section import from_environment
 from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tidemill.core.config_monitor import Alerts, Mail
     from tidemill.monitoring.alerts import Message
@@ -28,15 +32,47 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")  # IPv4 as the first IPv6 hosts wro
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def deliver(message: Message, settings: Alerts) -> list[TidemillError]:
-    """Sends a message wherever it should go; what went wrong comes back, so that one channel does not stop another."""
-    failed = []
+@dataclass(frozen=True)
+class Channel:
+    """One way to people, which fails for itself.
+
+    Args:
+        name: what tells it from others: `webhook`, `mail:ADDRESS` or `file`.
+        send: takes a message; raises a `TidemillError` where it does not arrive.
+    """
+
+    name: str
+    send: Callable[[Message], None]
+
+
+def channels(root: Path, settings: Alerts) -> list[Channel]:
+    """The channels that are set; each address of mail is one, so that one that is refused keeps nothing from others."""
+    found = []
     if settings.webhook:
-        failed += _tried(lambda: post(settings.webhook, message.text, settings))
+        found.append(
+            Channel("webhook", lambda message: post(from_environment(settings.webhook), message.text, settings))
+        )
     mail = settings.mail
     if mail is not None:
-        failed += _tried(lambda: send_mail(mail, message, settings))
-    return failed
+        found += [Channel(f"mail:{to}", partial(send_mail, mail, to, settings)) for to in dict.fromkeys(mail.to)]
+    if settings.file:
+        found.append(Channel("file", partial(append, root / settings.file)))
+    return found
+
+
+def append(path: Path, message: Message) -> None:
+    """Adds a message to a file as one line of JSON, whole or not at all as far as other readers are concerned.
+
+    Raises:
+        TidemillError: E_ALERT (unavailable).
+    """
+    line = json.dumps({"severity": message.severity, "subject": message.subject, "text": message.text}) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            file.write(line.encode())
+    except OSError as error:
+        raise _unsent(str(path), str(error)) from error
 
 
 def post(url: str, text: str, settings: Alerts) -> None:
@@ -70,20 +106,20 @@ def post(url: str, text: str, settings: Alerts) -> None:
         raise _unsent(host, f"it answers {status}")
 
 
-def send_mail(mail: Mail, message: Message, settings: Alerts) -> None:
-    """Hands a mail to a relay.
+def send_mail(mail: Mail, to: str, settings: Alerts, message: Message) -> None:
+    """Hands a mail for one address to a relay.
 
     Raises:
         TidemillError: E_ALERT_HOST (configuration) where the address is not to be reached; E_ALERT (unavailable).
     """
-    made = EmailMessage()
-    made["Subject"], made["From"], made["To"] = message.subject, mail.sender, ", ".join(mail.to)
-    made.set_content(message.text)
     address = _allowed(mail.host, mail.port, settings)
     try:
+        made = EmailMessage()
+        made["Subject"], made["From"], made["To"] = message.subject, mail.sender, to
+        made.set_content(message.text)
         with smtplib.SMTP(address, mail.port, timeout=settings.timeout) as server:
             server.send_message(made)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # a ValueError: an address that is none
         raise _unsent(mail.host, str(error)) from error
 
 
@@ -137,14 +173,6 @@ def is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return address.is_site_local or address in _COMPATIBLE or any(a is not None and is_inside(a) for a in embedded)
 
 
-def _tried(send: Callable[[], None]) -> list[TidemillError]:
-    try:
-        send()
-    except TidemillError as error:
-        return [error]
-    return []
-
-
 def _no_address(url: str) -> TidemillError:
     return _refused(f"{url.partition('?')[0]!r} is no web address", "write https://...")
 
@@ -160,6 +188,6 @@ def _unsent(host: str, what: str) -> TidemillError:
         "E_ALERT",
         f"{host!r} did not take the alert: {what}",
         where="configuration key alerts",
-        next_step="see whether it can be reached; the alert is kept in ops.alerts",
+        next_step="see whether it can be reached; the next run tries it again",
         exit_code=Exit.UNAVAILABLE,
     )

@@ -1,25 +1,68 @@
-"""Metrics for Prometheus: the one place that makes them. Jobs leave them as text files for a node exporter."""
+"""Metrics for Prometheus: the one place that makes them. Jobs leave them in text files or at a Pushgateway."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, push_to_gateway, write_to_textfile
+
+from tidemill.core.config_section import from_environment
+from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
+    from tidemill.core.config_monitor import Metrics
+
 FOLDER = "metrics"
 
 
-def write_stream_metrics(root: Path, source: str, counts: Mapping[str, int], delay: float | None) -> None:
-    """Writes what a stream's newest batch was, as `<root>/metrics/stream_<source>.prom`.
+@dataclass(frozen=True)
+class Group:
+    """Metrics that take the place of those that were left under the same name.
 
     Args:
-        root: the local state folder.
+        name: of the text file, or the group's `job` at a Pushgateway.
+        registry: the metrics.
+    """
+
+    name: str
+    registry: CollectorRegistry
+
+
+def leave(root: Path, settings: Metrics, group: Group) -> None:
+    """Leaves metrics where Prometheus finds them: `<root>/metrics/<name>.prom`, or the Pushgateway where there is one.
+
+    Raises:
+        TidemillError: E_METRICS (unavailable) where they cannot be left.
+    """
+    folder = root / FOLDER
+    try:
+        if settings.pushgateway:
+            push_to_gateway(
+                from_environment(settings.pushgateway), group.name, group.registry, timeout=settings.timeout
+            )
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_to_textfile(str(folder / f"{group.name}.prom"), group.registry)
+    except (OSError, HTTPException, ValueError) as error:
+        raise TidemillError(
+            "E_METRICS",
+            f"the metrics {group.name!r} could not be left: {error}",
+            where="configuration key metrics.pushgateway" if settings.pushgateway else str(folder),
+            next_step="see whether the place takes them; the next run leaves them again",
+            exit_code=Exit.UNAVAILABLE,
+        ) from error
+
+
+def stream_metrics(source: str, counts: Mapping[str, int], delay: float | None) -> Group:
+    """What a stream's newest batch was, as `stream_<source>`.
+
+    Args:
         source: its name, the only label.
         counts: the balance of the batch: records.
         delay: seconds from when its oldest record was known to its commit in silver; None where it had no valid one.
@@ -40,14 +83,13 @@ def write_stream_metrics(root: Path, source: str, counts: Mapping[str, int], del
             ["source"],
             registry=registry,
         ).labels(source).set(delay)
-    _write(root, f"stream_{source}", registry)
+    return Group(f"stream_{source}", registry)
 
 
-def write_online_metrics(root: Path, use_case: str, view: str, stamp: datetime) -> None:
-    """Writes what the online values of a view speak for, as `<root>/metrics/online_<use case>_<view>.prom`.
+def online_metrics(use_case: str, view: str, stamp: datetime) -> Group:
+    """What the online values of a view speak for, as `online_<use case>_<view>`.
 
     Args:
-        root: the local state folder.
         use_case: a label.
         view: its name with its version, a label.
         stamp: the event time of its newest rows; their age is the time since then.
@@ -59,7 +101,36 @@ def write_online_metrics(root: Path, use_case: str, view: str, stamp: datetime) 
         ["use_case", "view"],
         registry=registry,
     ).labels(use_case, view).set(stamp.timestamp())
-    _write(root, f"online_{use_case}_{view}", registry)
+    return Group(f"online_{use_case}_{view}", registry)
+
+
+def job_metrics(use_case: str, job: str, ended: datetime, seconds: float, code: int) -> Group:
+    """How a job's last run ended, as `job_<use case>_<job>`.
+
+    Args:
+        use_case: a label.
+        job: its name, or that of a chain of jobs; a label.
+        ended: when.
+        seconds: that it took.
+        code: the exit code; 0 where it ended well.
+    """
+    registry, labels = CollectorRegistry(), ["use_case", "job_name"]
+    for name, text, value in (
+        ("end_time_seconds", "When a job's last run ended.", ended.timestamp()),
+        ("duration_seconds", "Time that a job's last run took.", seconds),
+        ("exit_code", "Exit code of a job's last run, 0 where it ended well.", code),
+    ):
+        Gauge(f"tidemill_job_{name}", text, labels, registry=registry).labels(use_case, job).set(value)
+    return Group(f"job_{use_case}_{job}", registry)
+
+
+def success_metrics(use_case: str, finished: datetime) -> Group:
+    """When the monitor job last ended well, whether or not it had to judge anything, as `success_<use case>`."""
+    registry = CollectorRegistry()
+    text = "When the monitor job last ended well."
+    made = Gauge("tidemill_monitor_last_success_time_seconds", text, ["use_case"], registry=registry)
+    made.labels(use_case).set(finished.timestamp())
+    return Group(f"success_{use_case}", registry)
 
 
 @dataclass(frozen=True)
@@ -67,7 +138,6 @@ class MonitorGauges:
     """What a run of the monitor job leaves for Prometheus; labels are declared names, so that there are few.
 
     Args:
-        finished: when the job ended.
         as_of: that it judged.
         verdict: 0 ok, 1 warn, 2 alert, -1 insufficient.
         rows: scored.
@@ -78,7 +148,6 @@ class MonitorGauges:
         sources: watermarks by source.
     """
 
-    finished: datetime
     as_of: datetime
     verdict: int
     rows: int
@@ -89,17 +158,14 @@ class MonitorGauges:
     sources: Mapping[str, datetime]
 
 
-def write_monitor_metrics(root: Path, use_case: str, found: MonitorGauges) -> None:
-    """Writes what a run of the monitor job found, as `<root>/metrics/monitor_<use case>.prom`."""
+def monitor_metrics(use_case: str, found: MonitorGauges) -> Group:
+    """What a run of the monitor job found, as `monitor_<use case>`."""
     registry = CollectorRegistry()
 
     def gauge(name: str, text: str, *labels: str) -> Callable[..., Gauge]:
         made = Gauge(f"tidemill_{name}", text, ["use_case", *labels], registry=registry)
         return lambda *values: made.labels(use_case, *values)
 
-    gauge("monitor_last_success_time_seconds", "When the monitor job last ended well.")().set(
-        found.finished.timestamp()
-    )
     gauge("monitor_as_of_time_seconds", "The as-of time that it judged.")().set(found.as_of.timestamp())
     gauge("scored_rows", "Rows that were scored at that time.")().set(found.rows)
     gauge("drift_verdict", "0 ok, 1 warn, 2 alert, -1 insufficient, over all features.")().set(found.verdict)
@@ -119,10 +185,4 @@ def write_monitor_metrics(root: Path, use_case: str, found: MonitorGauges) -> No
     mark = gauge("source_watermark_time_seconds", "The time up to which a source is complete.", "source")
     for source, at in found.sources.items():
         mark(source).set(at.timestamp())
-    _write(root, f"monitor_{use_case}", registry)
-
-
-def _write(root: Path, name: str, registry: CollectorRegistry) -> None:
-    folder = root / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    write_to_textfile(str(folder / f"{name}.prom"), registry)
+    return Group(f"monitor_{use_case}", registry)

@@ -110,7 +110,7 @@ DECISIONS = Table(
 ALERTS = Table(
     OPS,
     "alerts",
-    # Grain: use case, as-of time and alert. `sent` tells whether anybody was told; `silenced` and `failure` why not.
+    # Grain: use case, as-of time and alert. `sent`: whether anybody was told then; `silenced`, `failure`: why not.
     (
         ("use_case", "string"),
         ("as_of", "timestamp"),
@@ -120,6 +120,24 @@ ALERTS = Table(
         ("text", "string"),
         ("sent", "boolean"),
         ("silenced", "string"),
+        ("failure", "string"),
+        ("made_at", "timestamp"),
+    ),
+)
+DELIVERIES = Table(
+    OPS,
+    "deliveries",
+    # Grain: an alert, found at an as-of time, that a channel was given, and whether it took it. What it did not take is
+    # tried again, with the same as-of time and a new row.
+    (
+        ("use_case", "string"),
+        ("as_of", "timestamp"),
+        ("severity", "string"),
+        ("kind", "string"),
+        ("subject", "string"),
+        ("text", "string"),
+        ("channel", "string"),
+        ("sent", "boolean"),
         ("failure", "string"),
         ("made_at", "timestamp"),
     ),

@@ -3,15 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup
 
 from tidemill.pages import svg, wording
-from tidemill.pages.markup import shortened
-from tidemill.pages.numerals import moment
 from tidemill.pages.page import render_page
+from tidemill.pages.times import line, places_of, time_ticks
 from tidemill.pages.values import (
     RMSE,
     ROC_AUC,
@@ -142,7 +140,7 @@ def render_report(report: Report) -> str:
         "report.html.j2",
         report=report,
         words=wording.VERDICT_WORDS,
-        advice=report.advice or wording.ADVICE[report.verdict],
+        advice=report.advice or wording.advice(report.verdict),
         performance=performance[-_NEWEST:],
         earlier=performance[:-_NEWEST],
         performance_sentence=wording.performance_sentence(performance, report.metric),
@@ -168,17 +166,18 @@ def _severity(row: DriftRow) -> tuple[int, float, str]:
 def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> Markup:
     if sum(1 for point in points if wording.known(point.metric)) < 2:
         return Markup()
-    places = _places([point.as_of for point in points])
-    curves = [Curve(_line(places, [point.metric for point in points]), "champion")]
+    times = [point.as_of for point in points]
+    places = places_of(times)
+    curves = [Curve(line(places, [point.metric for point in points]), "champion")]
     if any(wording.known(point.baseline) for point in points):
-        curves.append(Curve(_line(places, [point.baseline for point in points]), "baseline"))
+        curves.append(Curve(line(places, [point.baseline for point in points]), "baseline"))
     better = "higher is better" if measure.higher_is_better else "lower is better"
     return svg.line_chart(
         curves,
         title=f"{measure.label} over as-of times",
         x_label="as-of time",
         y_label=f"{measure.label} ({better})",
-        x_ticks=_time_ticks(places, points),
+        x_ticks=time_ticks(places, times),
     )
 
 
@@ -190,26 +189,3 @@ def _roc_chart(curves: tuple[Curve, ...]) -> Markup:
 
 def _drift_chart(row: DriftRow) -> Markup:
     return svg.bar_pairs(row.bins, row.reference, row.current, title=f"Spread of {row.feature}", x_label="bin")
-
-
-def _line(places: Sequence[float], values: Sequence[float | None]) -> tuple[tuple[float, float], ...]:
-    return tuple((place, math.nan if value is None else value) for place, value in zip(places, values, strict=True))
-
-
-def _places(times: Sequence[str]) -> list[float]:
-    """Lay times out to scale, in days; one that is no ISO 8601 time makes them evenly spaced instead."""
-    try:
-        moments = [datetime.fromisoformat(time) for time in times]
-    except ValueError:
-        return [float(index) for index in range(len(times))]
-    aware = [one if one.tzinfo else one.replace(tzinfo=UTC) for one in moments]
-    return [(one - aware[0]).total_seconds() / 86_400 for one in aware]
-
-
-def _time_ticks(places: Sequence[float], points: Sequence[PerformancePoint]) -> tuple[tuple[float, str], ...]:
-    """Label the first and the last time, and the one nearest the middle where there is room between them."""
-    first, last = places[0], places[-1]
-    middle = min(range(len(places)), key=lambda index: abs(places[index] - (first + last) / 2))
-    roomy = first + (last - first) / 3 < places[middle] < last - (last - first) / 3
-    labelled = (0, middle, len(points) - 1) if roomy else (0, len(points) - 1)
-    return tuple((places[index], shortened(moment(points[index].as_of), 16)) for index in labelled)

@@ -14,12 +14,25 @@ VERDICT_WORDS: Final[dict[Verdict, str]] = {
     "alert": "Alert",
     "insufficient": "Not enough data",
 }
-ADVICE: Final[dict[Verdict, str]] = {
+_ADVICE: Final[dict[Verdict, str]] = {
     "ok": "Nothing needs doing now.",
-    "warn": "Please look at what is marked below before the next run.",
-    "alert": "Please look at what is marked below before anyone acts on these scores.",
+    "warn": "Please look at what is marked {place} before the next run.",
+    "alert": "Please look at what is marked {place} before anyone acts on these scores.",
     "insufficient": "Too few rows to judge by: wait for more, or widen the window.",
 }
+
+
+def advice(verdict: Verdict, place: str = "below") -> str:
+    """Tell what to do about a verdict.
+
+    Args:
+        verdict: Of a report.
+        place: Where it is marked what the verdict is about.
+
+    Returns:
+        One sentence.
+    """
+    return _ADVICE[verdict].format(place=place)
 
 
 def known(value: float | None) -> bool:
