@@ -9,7 +9,7 @@ from pyspark.util import inheritable_thread_target
 
 from tidemill.features.pairs import AS_OF
 from tidemill.models.pipelines import unfitted
-from tidemill.models.preparation import with_weights
+from tidemill.models.preparation import with_halves, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -58,7 +58,8 @@ def seen_features(use_case: UseCase, features: Iterable[Feature], without: Seque
 
 def ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
     """Rows in one order and one partitioning, whatever the machine: both change the last digits of a model."""
-    order, rows = (AS_OF, use_case.entity.key), with_weights(rows, use_case.preparation)
+    order = (AS_OF, use_case.entity.key)
+    rows = with_halves(with_weights(rows, use_case.preparation), use_case.preparation, use_case.entity.key)
     if settings.partitions == 1:  # by an exchange: XGBoost's barrier stage cannot stand on coalesced partitions
         return rows.repartition(1).sortWithinPartitions(*order)
     return rows.repartitionByRange(settings.partitions, *order).sortWithinPartitions(*order)
