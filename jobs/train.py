@@ -12,7 +12,7 @@ from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.cli.retraining import why_not_to_train
-from tidemill.cli.training import challenger, finish, gate_metrics, log_search
+from tidemill.cli.training import challenger, finish, gate_metrics, log_search, of_fits
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
 from tidemill.core.time import format_time
@@ -43,7 +43,7 @@ def run(context: Context) -> Result:
     label = use_case.label
     plan = plan_splits(training_times(context), use_case.splits, label.matures_after, use_case.grid)
     inputs = {**training_set_inputs(lake, use_case, plan.final), **context.again}
-    identity = training_set_id(inputs, settings.model_dump())
+    identity = training_set_id(inputs, settings.of_fits())
     context.progress.say("opening the registry")
     registry = context.registry
     version = registry.version_of(use_case.name, identity)
@@ -76,8 +76,8 @@ def run(context: Context) -> Result:
         gate = evaluate_table(
             spark, lake, gate_scores_table(use_case), {"training_set_id": identity}, use_case.task, THRESHOLD
         )
-        card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.model_dump())
-        card["audit"] = audited.batch_id
+        card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.of_fits())
+        card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
         held = column_statistics(rows, table.columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("exporting the best")

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tidemill.cli.evaluating import EVALUATION, evaluation_page
 from tidemill.core.failpoints import failpoint
+from tidemill.models.card import CARD
+from tidemill.models.fits import layout
+from tidemill.models.learning_curve import learning_curve
 from tidemill.models.metric_values import scalars
 from tidemill.models.registry import CHALLENGER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import DataFrame
+
+    from tidemill.core.train_config import Train
     from tidemill.models.packaging import Package
     from tidemill.models.registry import Registry, Version
     from tidemill.models.search import Search
+    from tidemill.models.use_case import UseCase
+
+
+def of_fits(
+    rows: DataFrame, use_case: UseCase, found: Search, settings: Train, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What the card says of the best's fits: how their rows lay, and the learning curve where it is asked for."""
+    best = found.finalists[0]
+    said: dict[str, Any] = {"layout": layout(use_case, best.candidate, settings)}
+    if settings.learning_curve:
+        say("learning curve")
+        said["learning_curve"] = learning_curve(rows, use_case, best.candidate, best.gate_value, settings)
+    return said
 
 
 def log_search(
@@ -24,6 +46,8 @@ def log_search(
     metric: str,
 ) -> tuple[str, str]:
     """Every candidate as a run; those of the finalists hold all metrics of the gate rows, and the package or pipeline.
+
+    That of the best holds a page with its charts, too.
 
     Returns:
         The run of the best, and the URI of its model.
@@ -43,7 +67,8 @@ def log_search(
     best, *others = found.finalists
     for other in others:
         registry.log_model(runs[other.candidate.name], other.model, documents)
-    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, documents)
+    pages = {EVALUATION: evaluation_page(documents[CARD])}
+    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, {**documents, **pages})
 
 
 def finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pyspark.util import inheritable_thread_target
 from tidemill.features.pairs import AS_OF
 from tidemill.models.pipelines import unfitted
 from tidemill.models.preparation import with_halves, with_weights
+from tidemill.models.xgb import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +55,15 @@ def seen_features(use_case: UseCase, features: Iterable[Feature], without: Seque
     """The features that are not of the views left out."""
     unseen = {f.name for view in use_case.views if view.name in without for f in view.columns}
     return [f for f in features if f.name not in unseen]
+
+
+def layout(use_case: UseCase, candidate: Candidate, settings: Train) -> dict[str, Any]:
+    """How the rows of every fit lie, as JSON values: `partitions`, their `order`, and `workers`, of XGBoost only.
+
+    With the same rows, order, partitions and workers the same recipe becomes the same model; with others, another.
+    """
+    workers = workers_of(candidate.parameters) if candidate.family == "xgboost" else None
+    return {"partitions": settings.partitions, "order": [AS_OF, use_case.entity.key], "workers": workers}
 
 
 def ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
