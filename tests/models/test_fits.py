@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from models.test_candidates import settings, use_case
+from pyspark.ml import Pipeline
 from pyspark.sql import functions as F
 from sklearn.metrics import roc_auc_score
 from tidemill.core.errors import TidemillError
 from tidemill.models.candidates import Candidate
-from tidemill.models.fits import fit_recipe, layout
+from tidemill.models.fits import fit_recipe, layout, ordered
 from tidemill.models.learning_curve import learning_curve
 from tidemill.models.pipelines import with_score
+from tidemill.models.preparation import preprocessing
+from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
+from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -76,7 +80,8 @@ def test_a_learning_curve_is_that_of_fits_by_hand(rows: DataFrame) -> None:
     assert found[-1] == {"share": 1.0, "entities": 300, "rows": 900, "value": 0.9}
     assert [point["rows"] for point in found] == [3 * point["entities"] for point in found]
     assert 0 < found[0]["entities"] < found[1]["entities"] < found[2]["entities"] < 300
-    gate, nested = rows.where("part = 'gate'"), set()
+    gate = rows.where("part = 'gate'")
+    nested: set[str] = set()
     for point, share in zip(found, (1, 2, 4), strict=False):
         within = rows.where("part = 'train'").where(f"pmod(xxhash64('learning curve', customer), 8) < {share}")
         customers = {row["customer"] for row in within.select("customer").distinct().toLocalIterator()}
@@ -99,14 +104,40 @@ def test_a_share_that_teaches_nothing_has_no_value(rows: DataFrame) -> None:
     assert [point["value"] is None for point in found] == [True, False, False, False]
 
 
-def test_a_parameter_that_is_fixed_is_refused(rows: DataFrame) -> None:
-    wrong = replace(BOOSTED, parameters={"tree_method": "exact"})
+@pytest.mark.parametrize(
+    ("parameter", "what"),
+    [
+        ({"tree_method": "exact"}, "multiple values for keyword argument 'tree_method'"),
+        ({"num_workers": 0}, "num_workers=0, and at least one fits"),
+        ({"num_workers": 10_000}, "num_workers=10000, and local"),
+    ],
+    ids=["fixed", "none", "too many"],
+)
+def test_a_parameter_that_cannot_be_is_refused(rows: DataFrame, parameter: dict[str, Any], what: str) -> None:
     with pytest.raises(TidemillError, match="a parameter is refused") as refused:
-        fit_recipe(rows, CASE, CASE.features, wrong, settings())
+        fit_recipe(rows, CASE, CASE.features, replace(BOOSTED, parameters=parameter), settings())
     assert refused.value.code == "E_FAMILY"
+    assert what in refused.value.what
 
 
 def test_only_a_learning_curve_that_is_asked_for_is_another_training() -> None:
     assert "learning_curve" not in settings().of_fits()
     assert settings("train.learning_curve=true").of_fits()["learning_curve"] is True
     assert settings().of_fits() == {k: v for k, v in settings().model_dump().items() if k != "learning_curve"}
+
+
+@pytest.mark.parametrize("weight", [None, "weight"])
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_one_worker_makes_the_model_that_xgboost_makes(rows: DataFrame, task: str, weight: str | None) -> None:
+    prepared = ordered(rows, CASE, settings()).withColumn("weight", F.when(F.col("label") == 1, 3.0).otherwise(1.0))
+    vectors = Pipeline(stages=preprocessing(CASE.features)).fit(prepared).transform(prepared)
+    parameters = {"n_estimators": 12, "max_depth": 4, "subsample": 0.7, **({"weight_col": weight} if weight else {})}
+    made = xgb_classifier_stages if task == "binary" else xgb_regressor_stages
+    theirs = SparkXGBClassifier if task == "binary" else SparkXGBRegressor
+    common = {"features_col": "features", "label_col": "label", "num_workers": 1, "random_state": 5}
+    peer = theirs(tree_method="hist", verbosity=0, verbose=False, **common, **parameters).fit(vectors)
+    found: Any = made(parameters, 5)[0].fit(vectors)
+    assert type(found) is type(peer)
+    assert found.get_booster().save_raw("json") == peer.get_booster().save_raw("json")
+    ours, other = (found.transform(vectors).select("prediction").toArrow(), peer.transform(vectors).toArrow())
+    assert ours["prediction"].to_pylist() == other["prediction"].to_pylist()

@@ -36,9 +36,9 @@ def naive(values: NDArray[np.float64], label: NDArray[np.float64], halves: NDArr
             model = XGBRegressor(n_estimators=20, max_depth=4, learning_rate=0.3, tree_method="hist", n_jobs=1)
             model.fit(np.column_stack([values[rows], shadows]), label[rows])
             gains = model.get_booster().get_score(importance_type="total_gain")
-            limit = max(float(gains.get(f"f{values.shape[1] + at}", 0)) for at in range(values.shape[1]))  # type: ignore[arg-type]
+            limit = max(float(gains.get(f"f{values.shape[1] + at}", 0)) for at in range(values.shape[1]))
             for at in range(values.shape[1]):
-                hits[at] += float(gains.get(f"f{at}", 0)) > limit  # type: ignore[arg-type]
+                hits[at] += float(gains.get(f"f{at}", 0)) > limit
     return [hit / (2 * PAIRS) for hit in hits]
 
 

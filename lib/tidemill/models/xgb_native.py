@@ -44,7 +44,7 @@ def total_gains(rows: NDArray[np.float64], label: NDArray[np.float64]) -> NDArra
     """
     matrix = _matrix(rows)
     matrix.set_label(label)
-    found: dict[str, float] = train(_FEW_TREES, matrix, _FEW).get_score(importance_type="total_gain")  # type: ignore[assignment]
+    found: dict[str, float] = train(_FEW_TREES, matrix, _FEW).get_score(importance_type="total_gain")
     return np.array([found.get(f"f{column}", 0.0) for column in range(rows.shape[1])])
 
 
