@@ -61,7 +61,25 @@ def test_one_worker_and_two_make_each_the_same_model_again(rows: DataFrame) -> N
     one, two = (booster(rows, number, number) for number in (1, 2))
     assert booster(rows.repartition(3, "label"), 1, 1) == one
     assert booster(rows.repartition(3, "label"), 2, 2) == two
-    assert one != two
+
+
+def test_rows_lie_alike_however_they_come(spark: SparkSession) -> None:
+    """Also where they are more than Spark looks at to divide them into ranges."""
+    made = spark.range(30_000).selectExpr(
+        "format_string('c%05d', id) as customer", "timestamp_seconds(86400 * (id % 3)) as event_timestamp"
+    )
+
+    def lying(rows: DataFrame) -> list[list[str]]:
+        found = ordered(rows, CASE, settings("train.partitions=2")).select(
+            "customer", F.spark_partition_id().alias("p")
+        )
+        table = found.toArrow()
+        keys, places = table["customer"].to_pylist(), table["p"].to_pylist()
+        return [[key for key, at in zip(keys, places, strict=True) if at == place] for place in (0, 1)]
+
+    first = lying(made.repartition(7))
+    assert lying(made.orderBy(F.rand(1)).repartition(3)) == first
+    assert sorted(map(len, first))[0] > 12_000
 
 
 def test_workers_are_one_unless_declared_and_of_xgboost_only(spark: SparkSession) -> None:

@@ -70,9 +70,9 @@ def ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
     """Rows in one order and one partitioning, whatever the machine: both change the last digits of a model."""
     order = (AS_OF, use_case.entity.key)
     rows = with_halves(with_weights(rows, use_case.preparation), use_case.preparation, use_case.entity.key)
-    if settings.partitions == 1:  # by an exchange: XGBoost's barrier stage cannot stand on coalesced partitions
-        return rows.repartition(1).sortWithinPartitions(*order)
-    return rows.repartitionByRange(settings.partitions, *order).sortWithinPartitions(*order)
+    # By a hash: ranges are drawn from a sample, which is another one each time. By an exchange also where there is one
+    # partition: XGBoost's barrier stage cannot stand on coalesced ones.
+    return rows.repartition(settings.partitions, *order).sortWithinPartitions(*order)
 
 
 def parallel(rows: DataFrame, threads: int, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

@@ -42,7 +42,8 @@ class _InOneTask:
     """
 
     def _fit(self: Any, dataset: DataFrame) -> Any:
-        rows, _ = self._prepare_input(dataset)
+        columns, _ = self._prepare_input_columns_and_feature_prop(dataset)
+        rows = dataset.select(*columns)
         if self.getOrDefault("num_workers") > 1 or self._run_on_gpu() or not {*rows.columns} <= _PLAIN:
             return super()._fit(dataset)  # type: ignore[misc]
         self._validate_params()
