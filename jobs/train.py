@@ -19,6 +19,7 @@ from tidemill.cli.training import (
     keep_gate_scores,
     keep_training_set,
     log_search,
+    of_fits,
 )
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
@@ -44,7 +45,7 @@ def run(context: Context) -> Result:
     label = use_case.label
     plan = plan_splits(training_times(context), use_case.splits, label.matures_after, use_case.grid)
     inputs = {**training_set_inputs(context.lake, use_case, plan.final), **context.again}
-    identity = training_set_id(inputs, settings.model_dump())
+    identity = training_set_id(inputs, settings.of_fits())
     context.progress.say("opening the registry")
     registry = context.registry
     version = registry.version_of(use_case.name, identity)
@@ -63,8 +64,8 @@ def run(context: Context) -> Result:
         found = search(rows, use_case, plan, settings, context.root / "search", identity, context.progress.say)
         failpoint("train.searched")
         gate = keep_gate_scores(context, found, identity, inputs)
-        card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.model_dump())
-        card["audit"] = audited.batch_id
+        card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.of_fits())
+        card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
         held = column_statistics(rows, training_sets_table(use_case).columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("exporting the best")

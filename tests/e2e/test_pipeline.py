@@ -164,6 +164,9 @@ def test_the_card_and_the_runs_of_mlflow_have_every_metric_of_the_gate(done: Don
     assert sum(gate["confusion"].values()) == sum(b["rows"] for b in gate["calibration"]) == gate["rows"]
     assert gate["lift"][-1]["recall"] == 1.0
     assert card["train_metrics"]["rows"] > 0
+    assert card["layout"] == {"partitions": 1, "order": ["event_timestamp", "customer"], "workers": None}
+    artifacts = registry._client.list_artifacts(registry.version("shop", "1").run_id)
+    assert "evaluation.html" in {artifact.path for artifact in artifacts}
     assert card["train_value"] == card["train_metrics"]["roc_auc"]
     logged = registry._client.get_run(registry.version("shop", "1").run_id).data.metrics
     assert {name: logged[f"gate_{name}"] for name in ("roc_auc", "average_precision", "brier", "f1")} == {

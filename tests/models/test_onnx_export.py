@@ -26,7 +26,7 @@ from tidemill.models.onnx_export import Export, export
 from tidemill.models.onnx_proof import Proof, differences, prove
 from tidemill.models.onnx_scoring import make_scorer
 from tidemill.models.pipelines import unfitted
-from tidemill.models.preparation import preprocessing, with_weights
+from tidemill.models.preparation import preprocessing, with_halves, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,13 +164,15 @@ def test_other_stages_score_as_spark_does(
         (Preparation(constant=True, scaling="min_max", class_weights="balanced"), "scikit_logistic"),
         (Preparation(scaling="standard", components=3, class_weights="balanced"), "xgboost"),
         (Preparation(scaling="standard", components=4), "logistic_regression"),
+        (Preparation(constant=True, stable=0.9), "xgboost"),
     ],
-    ids=["selection", "min_max", "weights", "components"],
+    ids=["selection", "min_max", "weights", "components", "stable"],
 )
 def test_prepared_features_score_as_spark_does(
     rows: DataFrame, tmp_path: Path, preparation: Preparation, family: str
 ) -> None:
     labelled = with_weights(rows.withColumn("label", F.col("cls")), preparation)
+    labelled = with_halves(labelled, preparation, "amount")
     parameters = {"xgboost": {"n_estimators": 5}, "gbt": {"maxIter": 2}}.get(family, {})
     model = unfitted("binary", FEATURES, family, parameters, 7, preparation).fit(labelled)
     model.write().save(str(tmp_path / "model"))

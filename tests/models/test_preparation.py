@@ -18,10 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from tidemill.core.errors import TidemillError
 from tidemill.declare import Preparation
 from tidemill.features.declarations import Feature
+from tidemill.models import selection
 from tidemill.models.categories import Categories
 from tidemill.models.pipelines import family_stages, unfitted, with_score
-from tidemill.models.preparation import preprocessing, usable_features, with_weights
-from tidemill.models.selection import first_of_each
+from tidemill.models.preparation import preprocessing, usable_features, with_halves, with_weights
+from tidemill.models.selection import HALVES, first_of_each
+from tidemill.models.stability import stable_shares
 from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
@@ -64,6 +66,27 @@ def test_correlated_columns_go_one_after_the_other() -> None:
     assert first_of_each(matrix, 0.9).tolist() == [True, False, True, True]
     assert first_of_each(matrix, 0.96).tolist() == [True, True, True, True]
     assert first_of_each(matrix, 0.4).tolist() == [True, False, False, True]
+
+
+def test_columns_of_stable_importance_stay(rows: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    preparation = Preparation(stable=0.7)
+    assert with_halves(rows, Preparation(), "a") is rows
+    halved = with_halves(rows, preparation, "a").persist()
+    everything = vectors(rows, Preparation(), *NUMBERS)
+    table = halved.select("label", HALVES).toArrow()
+    halves = table.column(HALVES).to_numpy()
+    shares = stable_shares(everything, table.column("label").to_numpy(), halves)
+    assert (shares >= 0.7).tolist() == [True, False, False, False]  # the second says what the first says
+    assert np.array_equal(vectors(halved, preparation, *NUMBERS), everything[:, [0]])
+    noise = vectors(halved, preparation, Feature("noise", "double"))
+    assert np.array_equal(noise, everything[:, [3]])  # the best there is
+    # Of more values than one worker looks at, those of a share of the rows.
+    monkeypatch.setattr(selection, "_MOST_VALUES", 600)
+    vector = Pipeline(stages=preprocessing(NUMBERS)).fit(halved).transform(halved)
+    looked_at = [selection._looked_at(vector, "features").count() for _ in range(2)]
+    assert looked_at[0] == looked_at[1]
+    assert 0.35 < looked_at[0] / 300 < 0.65
+    assert np.array_equal(vectors(halved, preparation, *NUMBERS), everything[:, [0]])
 
 
 def test_categories_are_tested_as_scipy_does(rows: DataFrame) -> None:

@@ -81,7 +81,7 @@ def what_to_replay(context: Context) -> Replay | None:
     inputs = {
         **training_set_inputs(context.lake, use_case, times),
         "recipe": [recipe.family, recipe.parameters, *recipe.without],
-        "fit": context.config.train.model_dump(),
+        "fit": context.config.train.of_fits(),
         "trainings": [format_time(at) for at in trainings],
         **context.again,
     }

@@ -6,27 +6,35 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.cli.evaluating import EVALUATION, evaluation_page
 from tidemill.core.failpoints import failpoint
 from tidemill.data.commit import commit
 from tidemill.data.pins import pin
 from tidemill.data.read import read
 from tidemill.data.write import Batch
 from tidemill.features.tables import labels_table, view_table
+from tidemill.models.card import CARD
 from tidemill.models.evaluation import evaluate_table
+from tidemill.models.fits import layout
+from tidemill.models.learning_curve import learning_curve
 from tidemill.models.metric_values import scalars
 from tidemill.models.registry import CHALLENGER
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import build_training_set
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
+    from tidemill.core.train_config import Train
     from tidemill.models.evaluation import Evaluated
     from tidemill.models.packaging import Package
     from tidemill.models.registry import Registry, Version
     from tidemill.models.search import Search
     from tidemill.models.splits import Plan
+    from tidemill.models.use_case import UseCase
 
 
 def keep_training_set(context: Context, plan: Plan, identity: str, inputs: dict[str, Any]) -> tuple[DataFrame, str]:
@@ -58,6 +66,18 @@ def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dic
     return evaluate_table(context.spark, context.lake, table, only, use_case.task, found.decided.threshold)
 
 
+def of_fits(
+    rows: DataFrame, use_case: UseCase, found: Search, settings: Train, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What the card says of the best's fits: how their rows lay, and the learning curve where it is asked for."""
+    best = found.finalists[0]
+    said: dict[str, Any] = {"layout": layout(use_case, best.candidate, settings)}
+    if settings.learning_curve:
+        say("learning curve")
+        said["learning_curve"] = learning_curve(rows, use_case, best.candidate, best.gate_value, settings)
+    return said
+
+
 def log_search(
     registry: Registry,
     parent: str,
@@ -68,6 +88,8 @@ def log_search(
     metric: str,
 ) -> tuple[str, str]:
     """Every candidate as a run; those of the finalists hold all metrics of the gate rows, and the package or pipeline.
+
+    That of the best holds a page with its charts, too.
 
     Returns:
         The run of the best, and the URI of its model.
@@ -87,7 +109,8 @@ def log_search(
     best, *others = found.finalists
     for other in others:
         registry.log_model(runs[other.candidate.name], other.model, documents)
-    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, documents)
+    pages = {EVALUATION: evaluation_page(documents[CARD])}
+    return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, {**documents, **pages})
 
 
 def finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:

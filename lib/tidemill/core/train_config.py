@@ -35,3 +35,8 @@ class Train(Section):
     only: dict[str, dict[str, Any]]
     search: Searching
     automl: AutoML
+    learning_curve: bool = False
+
+    def of_fits(self) -> dict[str, Any]:
+        """The settings as JSON values; a learning curve is one only where it is asked for, and then trains anew."""
+        return self.model_dump(exclude=None if self.learning_curve else {"learning_curve"})

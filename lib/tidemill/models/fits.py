@@ -9,7 +9,8 @@ from pyspark.util import inheritable_thread_target
 
 from tidemill.features.pairs import AS_OF
 from tidemill.models.pipelines import unfitted
-from tidemill.models.preparation import with_weights
+from tidemill.models.preparation import with_halves, with_weights
+from tidemill.models.xgb import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,12 +57,22 @@ def seen_features(use_case: UseCase, features: Iterable[Feature], without: Seque
     return [f for f in features if f.name not in unseen]
 
 
+def layout(use_case: UseCase, candidate: Candidate, settings: Train) -> dict[str, Any]:
+    """How the rows of every fit lie, as JSON values: `partitions`, their `order`, and `workers`, of XGBoost only.
+
+    With the same rows, order, partitions and workers the same recipe becomes the same model; with others, another.
+    """
+    workers = workers_of(candidate.parameters) if candidate.family == "xgboost" else None
+    return {"partitions": settings.partitions, "order": [AS_OF, use_case.entity.key], "workers": workers}
+
+
 def ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
     """Rows in one order and one partitioning, whatever the machine: both change the last digits of a model."""
-    order, rows = (AS_OF, use_case.entity.key), with_weights(rows, use_case.preparation)
-    if settings.partitions == 1:  # by an exchange: XGBoost's barrier stage cannot stand on coalesced partitions
-        return rows.repartition(1).sortWithinPartitions(*order)
-    return rows.repartitionByRange(settings.partitions, *order).sortWithinPartitions(*order)
+    order = (AS_OF, use_case.entity.key)
+    rows = with_halves(with_weights(rows, use_case.preparation), use_case.preparation, use_case.entity.key)
+    # By a hash: ranges are drawn from a sample, which is another one each time. By an exchange also where there is one
+    # partition: XGBoost's barrier stage cannot stand on coalesced ones.
+    return rows.repartition(settings.partitions, *order).sortWithinPartitions(*order)
 
 
 def parallel(rows: DataFrame, threads: int, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:

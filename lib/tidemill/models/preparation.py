@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.models.categories import Categories
-from tidemill.models.selection import Selection, dependent, uncorrelated, varying
+from tidemill.models.selection import HALVES, Selection, dependent, stable, uncorrelated, varying
 from tidemill.models.specs import AS_THEY_COME
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def preprocessing(features: Sequence[Feature], preparation: Preparation = AS_THE
 
     Numbers that are null take the mean of the training rows; categories that are null, unseen, empty or rare are one of
     their own. Then what the preparation asks for, in this order: columns of categories that tell nothing of the label
-    are left out, columns that never vary, columns correlated with one before them; what is left is scaled, and reduced.
+    are left out, columns that never vary, columns correlated with one before them, columns whose importance is not
+    stable (for which the rows need `halves__`); what is left is scaled, and reduced.
     """
     numbers = [f.name for f in features if f.type != "string"]
     texts = [f.name for f in features if f.type == "string"]
@@ -94,14 +95,24 @@ def with_weights(rows: DataFrame, preparation: Preparation) -> DataFrame:
     return rows.crossJoin(positive).withColumn(WEIGHT, 0.5 / share).drop("positive__")
 
 
+def with_halves(rows: DataFrame, preparation: Preparation, key: str) -> DataFrame:
+    """The rows with `halves__`, a hash of the entity whose bits each part the entities into halves, where asked for."""
+    if preparation.stable is None:
+        return rows
+    return rows.withColumn(HALVES, F.xxhash64(F.lit("halves"), F.col(key).cast("string")))
+
+
 def _after(preparation: Preparation) -> list[Any]:
     """What makes the stages after assembling, each from the names of the vector it reads and of the one it makes."""
     steps: list[Any] = []
     if preparation.constant:
         steps.append(lambda one, other: Selection(one, other, varying))
     if preparation.correlated is not None:
-        choose = uncorrelated(preparation.correlated)
-        steps.append(lambda one, other: Selection(one, other, choose))
+        apart = uncorrelated(preparation.correlated)
+        steps.append(lambda one, other: Selection(one, other, apart))
+    if preparation.stable is not None:
+        steady = stable(preparation.stable)
+        steps.append(lambda one, other: Selection(one, other, steady))
     if preparation.scaling == "standard":
         steps.append(lambda one, other: StandardScaler(inputCol=one, outputCol=other, withMean=True, withStd=True))
     if preparation.scaling == "min_max":

@@ -120,7 +120,7 @@ class Registry:
             return str(logged.model_uri)
 
     def log_package(self, run: str, package: Package, documents: Mapping[str, Any]) -> str:
-        """Logs a packaged model and JSON documents to a run; returns the model's URI.
+        """Logs a packaged model, JSON documents and texts to a run; returns the model's URI.
 
         The model loads as a Spark pipeline, and as a pyfunc that needs neither Spark nor a JVM nor a pickle.
         """
@@ -134,7 +134,10 @@ class Registry:
 
     def _log_documents(self, run: str, documents: Mapping[str, Any]) -> None:
         for name, document in documents.items():
-            self._client.log_dict(run, document, name)
+            if isinstance(document, str):
+                self._client.log_text(run, document, name)
+            else:
+                self._client.log_dict(run, document, name)
 
     def finish(self, run: str, metrics: Mapping[str, float]) -> None:
         """Ends the parent run with its metrics."""

@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from pyspark.ml import Estimator
 from pyspark.ml.feature import VectorSlicer
+from pyspark.ml.functions import vector_to_array
 from pyspark.ml.stat import ChiSquareTest, Correlation, Summarizer
+from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
     Choice = Callable[[DataFrame, str], "NDArray[np.bool_]"]
+
+HALVES = "halves__"
+_MOST_VALUES = 20_000_000  # that one worker looks at: of more rows those of a share of the entities
+_SHARES = 1 << 20
 
 
 class Selection(Estimator[VectorSlicer]):
@@ -91,3 +98,39 @@ def dependent(p_value: float) -> Choice:
         return np.asarray(values <= max(p_value, values.min()))
 
     return choose
+
+
+def stable(share: float) -> Choice:
+    """Whether a column is important in at least that share of the halves of the entities (`stability`).
+
+    One worker looks at the rows, in their order; where they hold more than twenty million values, at a share of them.
+    Where no column is stable, the most stable ones are kept.
+    """
+
+    def choose(rows: DataFrame, column: str) -> NDArray[np.bool_]:
+        work = _looked_at(rows, column).coalesce(1).mapInArrow(_shares, "share double")
+        found = np.array([row["share"] for row in work.toLocalIterator()])
+        return np.asarray(found >= min(share, found.max()))
+
+    return choose
+
+
+def _looked_at(rows: DataFrame, column: str) -> DataFrame:
+    """Values, label and halves of all rows, or of those that a hash of what they hold chooses."""
+    found = rows.select(vector_to_array(F.col(column)).alias("x"), "label", HALVES)
+    size = found.agg(F.sum(F.size("x")).alias("values")).first()
+    if size is None or not size["values"]:
+        raise ValueError("there is no training row")
+    if size["values"] <= _MOST_VALUES:
+        return found
+    place = F.pmod(F.xxhash64(HALVES, "label", "x"), F.lit(_SHARES))
+    return found.where(place < _SHARES * _MOST_VALUES // size["values"])
+
+
+def _shares(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    from tidemill.models.stability import stable_shares
+
+    table = pa.Table.from_batches(list(batches))
+    values = table["x"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    found = stable_shares(values, table["label"].to_numpy(), table[HALVES].to_numpy())
+    yield pa.record_batch([pa.array(found)], ["share"])

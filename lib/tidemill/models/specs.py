@@ -115,7 +115,8 @@ class Preparation:
     """What is done to the features before any family sees them, fitted on training rows only.
 
     In this order: features that are mostly missing are left out, then columns of categories that tell nothing of the
-    label, columns that never vary, columns that say what one before them says; what is left is scaled, and reduced.
+    label, columns that never vary, columns that say what one before them says, columns whose importance is not stable;
+    what is left is scaled, and reduced.
 
     Args:
         nulls: a feature is left out where a larger share of the training rows than this has no value.
@@ -128,6 +129,8 @@ class Preparation:
         components: principal components that take the place of the columns.
         class_weights: `balanced` gives both classes the same sum of weights (binary tasks). Probabilities are then
             those of a population with as many of each, and want calibrating.
+        stable: a column stays that is important in at least this share of the halves of the entities, more than one
+            half of them (stability selection: Meinshausen and Bühlmann 2010); 0.6 to 0.9 are usual.
     """
 
     nulls: float = 1.0
@@ -137,11 +140,14 @@ class Preparation:
     scaling: str | None = None
     components: int | None = None
     class_weights: str | None = None
+    stable: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         shares = [self.nulls, *(v for v in (self.chi_square, self.correlated) if v is not None)]
         if not all(0 <= value <= 1 for value in shares):
             raise _unprepared("nulls, chi_square and correlated lie between 0 and 1", "give shares, not percents")
+        if self.stable is not None and not 0.5 < self.stable <= 1:
+            raise _unprepared(f"stable={self.stable} is no share above one half", "give one from 0.6 to 0.9")
         if self.components is not None and self.components < 1:
             raise _unprepared(f"there are no {self.components} components", "keep at least one")
         for value, known in ((self.scaling, SCALINGS), (self.class_weights, ("balanced",))):

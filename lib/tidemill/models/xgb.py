@@ -1,35 +1,101 @@
-"""XGBoost on Spark. One worker: for data that one worker can hold it is faster, and the model is the same every time.
+"""XGBoost on Spark. One worker, unless a model declares `num_workers`: for data that one worker can hold it is faster.
 
-Another number of workers or partitions is another model, so both are fixed here and never taken from the machine.
+Another number of workers or partitions is another model, so both are declared and never taken from the machine.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+from pyspark import SparkContext
+from xgboost import DMatrix, train
 from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
+from xgboost.spark.summary import XGBoostTrainingSummary
 
 if TYPE_CHECKING:
-    from pyspark.ml import Estimator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from pyspark.ml import Estimator
+    from pyspark.sql import DataFrame
+
+_ONE = {"num_workers": 1}
 _FIXED = {
     "features_col": "features",
     "label_col": "label",
-    "num_workers": 1,
     "tree_method": "hist",
     "verbosity": 0,
     "verbose": False,
 }
+_PLAIN = {"values", "label", "weight"}  # as xgboost.spark names the columns that it reads
 
 logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
 
 
+class _InOneTask:
+    """Fits the model of its base, where one worker fits, without what only several need.
+
+    The base gathers its workers in a barrier stage, takes a pandas object for each row, and judges the training rows
+    after each round, all of which costs as much as half of the fit. An ordinary task takes Arrow batches instead.
+    """
+
+    def _fit(self: Any, dataset: DataFrame) -> Any:
+        columns, _ = self._prepare_input_columns_and_feature_prop(dataset)
+        rows = dataset.select(*columns)
+        if self.getOrDefault("num_workers") > 1 or self._run_on_gpu() or not {*rows.columns} <= _PLAIN:
+            return super()._fit(dataset)  # type: ignore[misc]
+        self._validate_params()
+        parameters, call, matrix = self._get_xgb_parameters(rows)
+        fit = partial(_fit_batches, parameters=parameters, call=call, matrix=matrix)
+        fitted = next(rows.coalesce(1).mapInArrow(fit, "booster binary, config string").toLocalIterator())
+        model = self._convert_to_sklearn_model(bytearray(fitted["booster"]), fitted["config"])
+        made = self._create_pyspark_model(model, XGBoostTrainingSummary())
+        made._resetUid(self.uid)
+        return self._copyValues(made)
+
+
+class _Classifier(_InOneTask, SparkXGBClassifier):
+    """A classifier."""
+
+
+class _Regressor(_InOneTask, SparkXGBRegressor):
+    """A regressor."""
+
+
 def xgb_classifier_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
     """Stages from the assembled `features` to a probability."""
-    return [SparkXGBClassifier(random_state=seed, **_FIXED, **parameters)]
+    return [_Classifier(random_state=seed, **_FIXED, **_checked(parameters))]
 
 
 def xgb_regressor_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
     """Stages from the assembled `features` to a value."""
-    return [SparkXGBRegressor(random_state=seed, **_FIXED, **parameters)]
+    return [_Regressor(random_state=seed, **_FIXED, **_checked(parameters))]
+
+
+def workers_of(parameters: Mapping[str, Any]) -> int:
+    """The number of workers of a fit with these parameters."""
+    return int({**_ONE, **parameters}["num_workers"])
+
+
+def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With a number of workers that can start: on one machine Spark would wait ten minutes before it says so."""
+    workers, context = workers_of(parameters), SparkContext.getOrCreate()
+    if workers < 1:
+        raise ValueError(f"num_workers={workers}, and at least one fits")
+    if (context.master or "").startswith("local[") and workers > context.defaultParallelism:
+        raise ValueError(f"num_workers={workers}, and {context.master} has {context.defaultParallelism} at a time")
+    return {**_ONE, **parameters}
+
+
+def _fit_batches(
+    batches: Iterable[pa.RecordBatch], parameters: dict[str, Any], call: dict[str, Any], matrix: dict[str, Any]
+) -> Iterator[pa.RecordBatch]:
+    """What the worker makes of the rows: the booster, and its configuration."""
+    table = pa.Table.from_batches(list(batches))
+    values = table["values"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    weight = table["weight"].to_numpy() if "weight" in table.column_names else None
+    booster = train(parameters, DMatrix(values, table["label"].to_numpy(), weight=weight, **matrix), **call)
+    made = [pa.array([bytes(booster.save_raw("ubj"))]), pa.array([booster.save_config()])]
+    yield pa.record_batch(made, ["booster", "config"])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from xgboost import Booster, DMatrix
+from xgboost import Booster, DMatrix, train
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LARGEST = np.finfo(np.float32).max
+_FEW_TREES = {"tree_method": "hist", "max_depth": 4, "eta": 0.3, "nthread": 1}
+_FEW = 20
 
 
 def native_booster(text: str) -> bytes:
@@ -29,8 +31,25 @@ def booster_contributions(saved: bytes, rows: NDArray[np.float64]) -> NDArray[np
     Returns:
         Shape (rows, features + 1): of each feature, and the expected margin, which add up to the row's margin.
     """
-    matrix = DMatrix(np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32), missing=np.nan, nthread=1)
+    matrix = _matrix(rows)
     return np.asarray(_booster(saved).predict(matrix, pred_contribs=True), dtype=np.float64)
+
+
+def total_gains(rows: NDArray[np.float64], label: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The total gain in squared error of each column over 20 trees of depth 4; 0 of a column that no tree uses.
+
+    Args:
+        rows: shape (rows, columns), at least one row; NaN is missing.
+        label: any numbers.
+    """
+    matrix = _matrix(rows)
+    matrix.set_label(label)
+    found: dict[str, float] = train(_FEW_TREES, matrix, _FEW).get_score(importance_type="total_gain")
+    return np.array([found.get(f"f{column}", 0.0) for column in range(rows.shape[1])])
+
+
+def _matrix(rows: NDArray[np.float64]) -> DMatrix:
+    return DMatrix(np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32), missing=np.nan, nthread=1)
 
 
 def _booster(saved: bytes) -> Booster:

@@ -1,4 +1,4 @@
-"""A histogram as small as a word, to stand in a table."""
+"""A histogram, or one bar, as small as a word, to stand in a table."""
 
 from collections.abc import Sequence
 
@@ -49,6 +49,31 @@ def small_bars(labels: Sequence[str], counts: Sequence[int], *, title: str) -> M
         viewBox=f"0 0 {pixels(_WIDTH)} {pixels(_HEIGHT)}",
         width=pixels(_WIDTH),
         height=pixels(_HEIGHT),
+        class_="bars",
+        role="img",
+    )
+
+
+def small_bar(value: float, most: float, *, title: str) -> Markup:
+    """Draw one level bar; the number stands beside it.
+
+    Args:
+        value: Its length, not negative.
+        most: The length of a bar that is as wide as its place.
+        title: What is shown.
+
+    Returns:
+        An ``svg`` element of 120 by 10.
+    """
+    width = _WIDTH * value / most if most else 0.0
+    return element(
+        "svg",
+        element("title", title),
+        element("rect", x=0, y=0, width=width, height=10, fill="currentColor"),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {pixels(_WIDTH)} 10",
+        width=pixels(_WIDTH),
+        height="10",
         class_="bars",
         role="img",
     )

@@ -1,0 +1,60 @@
+"""The page of a training, from the card of its best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tidemill.pages.evaluation import Decisions, Evaluation, Share, SliceRow, TopRows, render_evaluation
+from tidemill.pages.values import CalibrationBin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVALUATION = "evaluation.html"
+
+
+def evaluation_page(card: Mapping[str, Any]) -> str:
+    """The page, as one HTML text."""
+    gate, importance = card["gate_metrics"], card.get("importance") or {"features": [], "unit": ""}
+    return render_evaluation(
+        Evaluation(
+            use_case=card["use_case"],
+            as_of=card["as_of"],
+            metric=card["metric"],
+            recipe=f"{card['family']}: {card['parameters']}",
+            figures=tuple((name, value) for name, value in gate.items() if isinstance(value, int | float)),
+            top=_top(gate),
+            decisions=Decisions(gate["threshold"], **gate["confusion"]) if "confusion" in gate else None,
+            calibration=tuple(
+                CalibrationBin(one["mean_score"], one["positive_rate"], one["rows"])
+                for one in gate.get("calibration", ())
+                if one["rows"]
+            ),
+            importance=tuple((one["name"], one["mean"]) for one in importance["features"]),
+            unit=importance["unit"],
+            slices=tuple(
+                SliceRow(one["column"], "no value" if one["value"] is None else one["value"], one["rows"], found)
+                for one in card["slices"]
+                for found in [one.get(card["metric"])]
+            ),
+            learning=tuple(Share(**one) for one in card.get("learning_curve", ())),
+        )
+    )
+
+
+def _top(gate: Mapping[str, Any]) -> tuple[TopRows, ...]:
+    """The table of lift and gain, with the false positive rates that follow; nothing where a class is absent."""
+    table = gate.get("lift", ())
+    if not table or table[-1]["recall"] is None or table[-1]["positives"] == table[-1]["rows"]:
+        return ()
+    rows, negatives = table[-1]["rows"], table[-1]["rows"] - table[-1]["positives"]
+    return tuple(
+        TopRows(
+            share=one["rows"] / rows,
+            false_positive_rate=(one["rows"] - one["positives"]) / negatives,
+            recall=one["recall"],
+            precision=one["precision"],
+            lift=one["lift"],
+        )
+        for one in table
+    )
