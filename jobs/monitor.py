@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, judging, monitoring, retraining
+from tidemill.cli import alerting, drifting, judging, maturing, monitoring, retraining, track
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -16,33 +16,37 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> Result:
-    """Judges what `score` wrote at T; what was judged before, on the same rows and labels, is not judged again."""
+    """Judges what `score` wrote at T, and what it wrote earlier whose labels have matured; nothing twice."""
     registry = context.registry
     scored = judging.find_scored(context, registry)
     if scored is None:
         return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor",))
-    if judging.was_judged(context, scored):
+    due = maturing.find_due(context)
+    if not due and judging.was_judged(context, scored):
         return Result(SKIPPED)
     moved = drifting.find_drift(context, scored)
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
     realised = monitoring.realise(context, registry, scored)
-    known = monitoring.known_performance(context)
+    matured = maturing.judge_due(context, registry, due)
+    known = track.known_performance(context, matured)
     expected = monitoring.expect(context, scored)
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     raised = alerting.find_alerts(context, scored, moved, known)
-    report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected)
-    notes = alerting.tell(context, scored, raised)
+    points = track.track_points(context, matured)
+    report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected, points)
+    notes = alerting.tell(context, scored, raised, known)
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")
     drifting.commit_drift(context, scored, found)
     failpoint("monitor.between_tables")
+    maturing.commit_due(context, due, matured)
     if realised is not None:
-        monitoring.commit_performance(context, scored, realised)
+        monitoring.commit_hindsight(context, scored, realised)
     told = {"retraining": f"{decision.action}: {'; '.join(decision.reasons)}", "next": monitoring.next_steps(context)}
     return Result(
         OK,
-        {"features": len(found), "alerts": len(raised)},
+        {"features": len(found), "alerts": len(raised), "matured": len(due)},
         metrics=monitoring.hindsight_metrics(context, realised),
         drift=verdict.verdict,
         report=report,

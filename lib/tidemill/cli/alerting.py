@@ -53,7 +53,9 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
     return [*made, *_silent(context)]
 
 
-def tell(context: Context, scored: Scored, found: Sequence[alerts.Alert]) -> tuple[str, ...]:
+def tell(
+    context: Context, scored: Scored, found: Sequence[alerts.Alert], known: Known | None = None
+) -> tuple[str, ...]:
     """Sends what is worth sending and keeps everything; sentences about what could not be sent.
 
     An alert may reach people twice where the run ends between sending and keeping, and is never lost.
@@ -82,6 +84,7 @@ def tell(context: Context, scored: Scored, found: Sequence[alerts.Alert]) -> tup
     ]
     if rows:
         inputs = {"drift": scored.drift_batch.batch_id, "performance": scored.performance_batch.batch_id}
+        inputs["realised"] = "" if known is None else known.judged_rows
         batch = derived_batch(ALERTS, {"use_case": name, **inputs})
         commit(context.lake, ALERTS, batch, pa.Table.from_pylist(rows, schema=delta_schema(ALERTS.columns)))
     return tuple(f"{error.what}; {error.next_step}" for error in failed)

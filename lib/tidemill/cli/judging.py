@@ -70,7 +70,7 @@ def find_scored(context: Context, registry: Registry) -> Scored | None:
     ][-1:]  # rows that were scored again, after late data, take the place of the first
     batches = tuple(e.batch_id for e in entries)
     gold = [b for view in use_case.views for b in view_batches(lake, view, times)]
-    labels = label_batches(lake, use_case.name, use_case.label, times)
+    labels = sorted(set(label_batches(lake, use_case.name, use_case.label, times).values()))
     return Scored(
         role,
         version,

@@ -34,7 +34,8 @@ class Findings:
         card: of the model that scored.
         version, alias: of that model.
         drift, verdict, decision, alerts: what monitoring found.
-        points: performance by as-of time.
+        points: hindsight by as-of time.
+        track: of stored predictions, expected and realised, by as-of time.
         expected: of the newest scores, before their labels.
         gate: the histogram of the gate's scores by label, or nothing for regression.
         promotion: the newest decision's row, or None.
@@ -56,6 +57,7 @@ class Findings:
     decision: Decision
     alerts: Sequence[Alert]
     points: Sequence[Mapping[str, Any]]
+    track: Sequence[report.TrackPoint]
     expected: Estimate
     gate: Sequence[ScoreBin]
     promotion: Mapping[str, Any] | None
@@ -92,6 +94,7 @@ def render(found: Findings) -> str:
             alerts=tuple(a.line for a in in_order(found.alerts)),
             performance=tuple(_point(p) for p in found.points),
             expected=_expected(found.expected),
+            track=tuple(found.track),
             evaluated_on=f"the gate rows, from {gate_time}",
             roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
             calibration=tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)),

@@ -3,15 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup
 
 from tidemill.pages import svg, wording
-from tidemill.pages.markup import shortened
-from tidemill.pages.numerals import moment
 from tidemill.pages.page import render_page
+from tidemill.pages.times import line, places_of, time_ticks
+from tidemill.pages.track import TrackPoint, track_chart, track_sentence
 from tidemill.pages.values import (
     RMSE,
     ROC_AUC,
@@ -49,6 +48,7 @@ __all__ = [
     "Promotion",
     "Report",
     "Task",
+    "TrackPoint",
     "Verdict",
     "render_report",
 ]
@@ -78,6 +78,7 @@ class Report:
         alerts: What people are told of this run, a sentence each, worst first.
         performance: Hindsight, one point per as-of time, in any order.
         expected: What the newest scores let one expect, None where nothing was estimated.
+        track: Stored predictions, expected and realised, one point per as-of time, in any order.
         evaluated_on: Which rows `roc` and `calibration` were measured on, such as ``the gate rows of 2011-10-01``.
         roc: (false positive rate, true positive rate) of one or more models.
         calibration: Bins of the champion's scores.
@@ -110,6 +111,7 @@ class Report:
     alerts: tuple[str, ...] = ()
     performance: tuple[PerformancePoint, ...] = ()
     expected: Expected | None = None
+    track: tuple[TrackPoint, ...] = ()
     evaluated_on: str = ""
     roc: tuple[Curve, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
@@ -137,6 +139,7 @@ def render_report(report: Report) -> str:
         One self-contained HTML file as a string: no script, nothing fetched, every value escaped.
     """
     performance = sorted(report.performance, key=lambda point: point.as_of)
+    track = sorted(report.track, key=lambda point: point.as_of)
     drift = sorted(report.drift, key=_severity)
     return render_page(
         "report.html.j2",
@@ -147,6 +150,10 @@ def render_report(report: Report) -> str:
         earlier=performance[:-_NEWEST],
         performance_sentence=wording.performance_sentence(performance, report.metric),
         expected_sentence=wording.expected_sentence(report.expected, report.metric) if report.expected else "",
+        track=track[-_NEWEST:],
+        earlier_track=track[:-_NEWEST],
+        track_sentence=track_sentence(track, report.metric),
+        track_chart=track_chart(track, report.metric),
         performance_chart=_performance_chart(performance, report.metric),
         roc_chart=_roc_chart(report.roc),
         calibration_chart=svg.calibration_chart(report.calibration, title="Predicted and observed"),
@@ -168,17 +175,18 @@ def _severity(row: DriftRow) -> tuple[int, float, str]:
 def _performance_chart(points: Sequence[PerformancePoint], measure: Metric) -> Markup:
     if sum(1 for point in points if wording.known(point.metric)) < 2:
         return Markup()
-    places = _places([point.as_of for point in points])
-    curves = [Curve(_line(places, [point.metric for point in points]), "champion")]
+    times = [point.as_of for point in points]
+    places = places_of(times)
+    curves = [Curve(line(places, [point.metric for point in points]), "champion")]
     if any(wording.known(point.baseline) for point in points):
-        curves.append(Curve(_line(places, [point.baseline for point in points]), "baseline"))
+        curves.append(Curve(line(places, [point.baseline for point in points]), "baseline"))
     better = "higher is better" if measure.higher_is_better else "lower is better"
     return svg.line_chart(
         curves,
         title=f"{measure.label} over as-of times",
         x_label="as-of time",
         y_label=f"{measure.label} ({better})",
-        x_ticks=_time_ticks(places, points),
+        x_ticks=time_ticks(places, times),
     )
 
 
@@ -190,26 +198,3 @@ def _roc_chart(curves: tuple[Curve, ...]) -> Markup:
 
 def _drift_chart(row: DriftRow) -> Markup:
     return svg.bar_pairs(row.bins, row.reference, row.current, title=f"Spread of {row.feature}", x_label="bin")
-
-
-def _line(places: Sequence[float], values: Sequence[float | None]) -> tuple[tuple[float, float], ...]:
-    return tuple((place, math.nan if value is None else value) for place, value in zip(places, values, strict=True))
-
-
-def _places(times: Sequence[str]) -> list[float]:
-    """Lay times out to scale, in days; one that is no ISO 8601 time makes them evenly spaced instead."""
-    try:
-        moments = [datetime.fromisoformat(time) for time in times]
-    except ValueError:
-        return [float(index) for index in range(len(times))]
-    aware = [one if one.tzinfo else one.replace(tzinfo=UTC) for one in moments]
-    return [(one - aware[0]).total_seconds() / 86_400 for one in aware]
-
-
-def _time_ticks(places: Sequence[float], points: Sequence[PerformancePoint]) -> tuple[tuple[float, str], ...]:
-    """Label the first and the last time, and the one nearest the middle where there is room between them."""
-    first, last = places[0], places[-1]
-    middle = min(range(len(places)), key=lambda index: abs(places[index] - (first + last) / 2))
-    roomy = first + (last - first) / 3 < places[middle] < last - (last - first) / 3
-    labelled = (0, middle, len(points) - 1) if roomy else (0, len(points) - 1)
-    return tuple((places[index], shortened(moment(points[index].as_of), 16)) for index in labelled)
