@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, judging, maturing, monitoring, retraining, track
+from tidemill.cli import alerting, drifting, judging, maturing, monitoring, outputs, retraining, track
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -24,7 +25,7 @@ def run(context: Context) -> Result:
     due = maturing.find_due(context)
     if not due and judging.was_judged(context, scored):
         return Result(SKIPPED)
-    moved = drifting.find_drift(context, scored)
+    moved = replace(drifting.find_drift(context, scored), outputs=outputs.find_output_drift(context, scored))
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
     realised = monitoring.realise(context, registry, scored)
@@ -34,11 +35,11 @@ def run(context: Context) -> Result:
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     raised = alerting.find_alerts(context, scored, moved, known)
     points = track.track_points(context, matured)
-    report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected, points)
+    report = monitoring.write_report(context, scored, moved, verdict, decision, raised, realised, expected, points)
     notes = alerting.tell(context, scored, raised, known)
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")
-    drifting.commit_drift(context, scored, found)
+    drifting.commit_drift(context, scored, moved)
     failpoint("monitor.between_tables")
     maturing.commit_due(context, due, matured)
     if realised is not None:

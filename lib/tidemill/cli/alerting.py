@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.cli.freshness import late_sources
+from tidemill.cli.skew import find_skew
 from tidemill.core.runs import REPORT, run_folder, started_at, summaries, write_text
 from tidemill.core.time import format_time
 from tidemill.data.commit import commit, derived_batch
@@ -35,8 +36,8 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
     """Everything that somebody should know of this run, by what is known at T."""
     name = context.use_case.name
     made = [
-        alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", alerts.DRIFT, f"{name}.{d.bins.column}", d.reason)
-        for d in moved.features
+        alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", d.kind, f"{name}.{d.bins.column}", d.reason)
+        for d in (*moved.features, *moved.outputs)
         if d.verdict in {drift.ALERT, drift.WARN}
     ]
     if not scored.population:
@@ -50,7 +51,7 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
     if known is not None and known.baseline is not None and better(metric, known.baseline, known.value):
         text = f"{metric} {known.value:.4g} on labels that have matured; one feature alone has {known.baseline:.4g}"
         made.append(alerts.Alert("alert", alerts.PERFORMANCE, name, text))
-    return [*made, *_silent(context)]
+    return [*made, *find_skew(context), *_silent(context)]
 
 
 def tell(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.cli.context import Context
+    from tidemill.cli.drifting import Moved
     from tidemill.cli.judging import Scored
     from tidemill.models.registry import Registry
     from tidemill.monitoring import drift
@@ -120,7 +121,7 @@ def expect(context: Context, scored: Scored) -> Estimate:
 def write_report(
     context: Context,
     scored: Scored,
-    found: Sequence[drift.Drift],
+    moved: Moved,
     verdict: drift.Verdict,
     decision: Decision,
     raised: Sequence[Alert],
@@ -146,7 +147,8 @@ def write_report(
             card=card,
             version=scored.version.version,
             alias=scored.role,
-            drift=found,
+            drift=moved.features,
+            outputs=moved.outputs,
             verdict=verdict,
             decision=decision,
             alerts=raised,

@@ -33,7 +33,7 @@ class Findings:
         use_case, as_of, run_id, generated: names and times as texts.
         card: of the model that scored.
         version, alias: of that model.
-        drift, verdict, decision, alerts: what monitoring found.
+        drift, outputs, verdict, decision, alerts: what monitoring found; outputs are scores and labels.
         points: hindsight by as-of time.
         track: of stored predictions, expected and realised, by as-of time.
         expected: of the newest scores, before their labels.
@@ -53,6 +53,7 @@ class Findings:
     version: str
     alias: str
     drift: Sequence[Drift]
+    outputs: Sequence[Drift]
     verdict: Verdict
     decision: Decision
     alerts: Sequence[Alert]
@@ -101,6 +102,7 @@ def render(found: Findings) -> str:
             candidates=_candidates(card),
             promotion=_promotion(found.promotion),
             drift=tuple(_drift(d) for d in found.drift),
+            outputs=tuple(_drift(d) for d in found.outputs),
             drift_note="Reference: the rows the model was trained on; current: the population scored at this time.",
             balance=report.Balance(**found.balance, reasons=tuple(found.reasons.items())),
             counts=tuple(report.Count(name, t["rows"], f"version {t['version']}") for name, t in found.tables.items()),

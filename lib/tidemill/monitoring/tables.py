@@ -66,8 +66,9 @@ DRIFT = Table(
         ("chi_square", "double"),
         ("l_infinity", "double"),
         ("judged_at", "timestamp"),
+        ("kind", "string"),
     ),
-    evolves=True,  # it has not always told the distances beside the index, nor when it was judged
+    evolves=True,  # it has not always told the distances beside the index, when it was judged, nor what it is of
 )
 REALISED, EXPECTED, HINDSIGHT = "realised", "expected", "hindsight"
 PERFORMANCE = Table(

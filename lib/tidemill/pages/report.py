@@ -85,6 +85,7 @@ class Report:
         candidates: The models that were tried.
         promotion: What the gate decided, None where nothing was trained.
         drift: One row per feature, in any order.
+        outputs: The same of what comes out: scores and matured labels.
         drift_metric: Name of the measure in `DriftRow.metric_value`.
         drift_note: What was compared with what and where the thresholds lie.
         balance: What became of the landed rows.
@@ -118,6 +119,7 @@ class Report:
     candidates: tuple[Candidate, ...] = ()
     promotion: Promotion | None = None
     drift: tuple[DriftRow, ...] = ()
+    outputs: tuple[DriftRow, ...] = ()
     drift_metric: str = "PSI"
     drift_note: str = ""
     balance: Balance | None = None
@@ -160,6 +162,7 @@ def render_report(report: Report) -> str:
         candidates_sentence=wording.candidates_sentence(report.candidates, report.metric),
         worst=drift[:_WORST],
         others=drift[_WORST:],
+        output_charts=[(row, _drift_chart(row)) for row in report.outputs if row.bins],
         drift_sentence=wording.drift_sentence(drift),
         drift_charts=[(row, _drift_chart(row)) for row in drift[:_WORST] if row.bins],
         balance_sentence=wording.balance_sentence(report.balance) if report.balance else "",
