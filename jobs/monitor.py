@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, judging, maturing, monitoring, outputs, retraining, track
+from tidemill.cli import alerting, drifting, jointly, judging, maturing, monitoring, outputs, retraining, track
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
@@ -25,7 +25,8 @@ def run(context: Context) -> Result:
     due = maturing.find_due(context)
     if not due and judging.was_judged(context, scored):
         return Result(SKIPPED)
-    moved = replace(drifting.find_drift(context, scored), outputs=outputs.find_output_drift(context, scored))
+    came_out, together = outputs.find_output_drift(context, scored), jointly.find_joint_drift(context, scored)
+    moved = replace(drifting.find_drift(context, scored), outputs=came_out, joint=together)
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
     realised = monitoring.realise(context, registry, scored)

@@ -190,6 +190,17 @@ def test_expected_and_realised_stand_in_one_table_and_one_chart() -> None:
     assert "2 earlier as-of times" in section(render_report(dataclasses.replace(FULL, track=many)), "track")
 
 
+def test_what_comes_out_and_all_features_together_have_sections_of_their_own() -> None:
+    report = dataclasses.replace(
+        FULL, outputs=(drift("score", 0.4, "alert"),), joint=f"trees tell them apart {HOSTILE}"
+    )
+    page = render_report(report)
+    assert "score Alert 0.400 1 → 2" in section(page, "outputs")
+    assert "trees tell them apart" in section(page, "joint")
+    assert HOSTILE not in page
+    assert 'href="#outputs"' not in render_report(FULL)
+
+
 def test_empty_sections_say_so() -> None:
     page = render_report(EMPTY)
     assert section(page, "facts").endswith("Nothing was recorded about the population and the model.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidemill.cli.drifting import JOINT
 from tidemill.cli.freshness import late_sources
 from tidemill.cli.skew import find_skew
 from tidemill.core.runs import REPORT, run_folder, started_at, summaries, write_text
@@ -40,6 +41,8 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
         for d in (*moved.features, *moved.outputs)
         if d.verdict in {drift.ALERT, drift.WARN}
     ]
+    if moved.joint is not None and moved.joint.odd(context.config.monitor.least):
+        made.append(alerts.Alert("warn", JOINT, name, moved.joint.text))
     if not scored.population:
         made.append(alerts.Alert("alert", alerts.NO_DATA, name, "nobody was scored"))
     elif moved.volume is not None:

@@ -47,16 +47,21 @@ if TYPE_CHECKING:
     from tidemill.cli.judging import Scored
     from tidemill.data.profile_rows import ColumnProfile
     from tidemill.models.registry import Version
+    from tidemill.monitoring.joint import Joint
     from tidemill.stats.bins import Bins
+
+
+JOINT, ALL_FEATURES = "joint_drift", "all features"
 
 
 @dataclass(frozen=True)
 class Moved:
-    """What moved: each feature, the number of scored rows in words, or None, and what came out."""
+    """What moved: each feature, the number of scored rows in words, what came out, and all features together."""
 
     features: list[drift.Drift]
     volume: str | None
     outputs: Sequence[drift.Drift] = ()
+    joint: Joint | None = None
 
 
 def find_drift(context: Context, scored: Scored) -> Moved:
@@ -113,6 +118,10 @@ def commit_drift(context: Context, scored: Scored, found: Moved) -> None:
         }
         for d in (*found.features, *found.outputs)
     ]
+    if found.joint is not None:
+        verdict = drift.WARN if found.joint.odd(context.config.monitor.least) else drift.OK
+        told = {"feature": ALL_FEATURES, "rows": found.joint.rows, "kind": JOINT, "verdict": verdict}
+        rows.append({**facts, **told, "reason": found.joint.text, "auc": found.joint.found.estimate})
     commit(context.lake, DRIFT, scored.drift_batch, pa.Table.from_pylist(rows, schema=delta_schema(DRIFT.columns)))
 
 

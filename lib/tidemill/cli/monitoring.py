@@ -149,6 +149,7 @@ def write_report(
             alias=scored.role,
             drift=moved.features,
             outputs=moved.outputs,
+            joint=moved.joint,
             verdict=verdict,
             decision=decision,
             alerts=raised,

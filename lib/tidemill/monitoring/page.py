@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.drift import Drift, Verdict
+    from tidemill.monitoring.joint import Joint
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.curves import ScoreBin
     from tidemill.stats.expected import Estimate
@@ -34,6 +35,7 @@ class Findings:
         card: of the model that scored.
         version, alias: of that model.
         drift, outputs, verdict, decision, alerts: what monitoring found; outputs are scores and labels.
+        joint: the drift of all features together, where it was measured.
         points: hindsight by as-of time.
         track: of stored predictions, expected and realised, by as-of time.
         expected: of the newest scores, before their labels.
@@ -54,6 +56,7 @@ class Findings:
     alias: str
     drift: Sequence[Drift]
     outputs: Sequence[Drift]
+    joint: Joint | None
     verdict: Verdict
     decision: Decision
     alerts: Sequence[Alert]
@@ -102,6 +105,7 @@ def render(found: Findings) -> str:
             candidates=_candidates(card),
             promotion=_promotion(found.promotion),
             drift=tuple(_drift(d) for d in found.drift),
+            joint="" if found.joint is None else found.joint.text,
             outputs=tuple(_drift(d) for d in found.outputs),
             drift_note="Reference: the rows the model was trained on; current: the population scored at this time.",
             balance=report.Balance(**found.balance, reasons=tuple(found.reasons.items())),

@@ -67,6 +67,7 @@ DRIFT = Table(
         ("l_infinity", "double"),
         ("judged_at", "timestamp"),
         ("kind", "string"),
+        ("auc", "double"),
     ),
     evolves=True,  # it has not always told the distances beside the index, when it was judged, nor what it is of
 )

@@ -86,6 +86,7 @@ class Report:
         promotion: What the gate decided, None where nothing was trained.
         drift: One row per feature, in any order.
         outputs: The same of what comes out: scores and matured labels.
+        joint: How well scored rows can be told from training rows by all features, a sentence; may be empty.
         drift_metric: Name of the measure in `DriftRow.metric_value`.
         drift_note: What was compared with what and where the thresholds lie.
         balance: What became of the landed rows.
@@ -120,6 +121,7 @@ class Report:
     promotion: Promotion | None = None
     drift: tuple[DriftRow, ...] = ()
     outputs: tuple[DriftRow, ...] = ()
+    joint: str = ""
     drift_metric: str = "PSI"
     drift_note: str = ""
     balance: Balance | None = None
