@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidemill.cli import alerting, drifting, indexing, judging, monitoring, retraining, telling
+from tidemill.cli import (
+    alerting,
+    drifting,
+    indexing,
+    jointly,
+    judging,
+    maturing,
+    monitoring,
+    outputs,
+    retraining,
+    telling,
+    track,
+)
 from tidemill.cli.exporting import leave
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
@@ -18,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> Result:
-    """Judges what `score` wrote at T; what was judged before, on the same rows and labels, is not judged again."""
+    """Judges what `score` wrote at T, and what it wrote earlier whose labels have matured; nothing twice."""
     done = _judge(context)
     leave(context, success_metrics(context.use_case.name, context.now))  # a run that had nothing to do is one, too
     return done
@@ -30,29 +43,34 @@ def _judge(context: Context) -> Result:
     if scored is None:
         said = telling.tell_again(context, alerting.standing(context))
         return Result(SKIPPED, notes=("no model has scored yet: there is nothing to monitor", *said))
-    if judging.was_judged(context, scored):
+    due = maturing.find_due(context)
+    if not due and judging.was_judged(context, scored):
         return Result(SKIPPED, notes=telling.tell_again(context, alerting.standing(context)))
-    moved = drifting.find_drift(context, scored)
+    came_out, together = outputs.find_output_drift(context, scored), jointly.find_joint_drift(context, scored)
+    moved = replace(drifting.find_drift(context, scored), outputs=came_out, joint=together)
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
     realised = monitoring.realise(context, registry, scored)
-    known = monitoring.known_performance(context)
+    matured = maturing.judge_due(context, registry, due)
+    known = track.known_performance(context, matured)
     expected = monitoring.expect(context, scored)
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     raised = alerting.find_alerts(context, scored, moved, known)
-    report = monitoring.write_report(context, scored, found, verdict, decision, raised, realised, expected)
+    points = track.track_points(context, matured)
+    report = monitoring.write_report(context, scored, moved, verdict, decision, raised, realised, expected, points)
     indexing.write_index(context, scored, report, found, verdict, decision, raised, realised, expected)
-    notes = telling.tell_and_keep(context, raised, scored.judged)
+    notes = telling.tell_and_keep(context, raised, {**scored.judged, "realised": known.judged_rows if known else ""})
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")
-    drifting.commit_drift(context, scored, found)
+    drifting.commit_drift(context, scored, moved)
     failpoint("monitor.between_tables")
+    maturing.commit_due(context, due, matured)
     if realised is not None:
-        monitoring.commit_performance(context, scored, realised)
+        monitoring.commit_hindsight(context, scored, realised)
     told = {"retraining": f"{decision.action}: {'; '.join(decision.reasons)}", "next": monitoring.next_steps(context)}
     return Result(
         OK,
-        {"features": len(found), "alerts": len(raised)},
+        {"features": len(found), "alerts": len(raised), "matured": len(due)},
         metrics=monitoring.hindsight_metrics(context, realised),
         drift=verdict.verdict,
         report=report,

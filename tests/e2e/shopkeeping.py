@@ -31,6 +31,7 @@ VOLATILE = {
     "made_at",
     "profiled_at",
     "gold_batch",
+    "predictions_batch",
     "label_version",
     "profile",
 }

@@ -186,3 +186,41 @@ def test_one_verdict_over_all_by_importance() -> None:
     assert decide(found, LIMITS, {"c1": 1.0}).verdict == "warn"
     assert decide(found[2:], LIMITS).verdict == "ok"
     assert decide([made("a", "alert")] * 2, LIMITS).verdict == "alert"
+
+
+def test_missing_and_new_values_are_findings_of_their_own_kind() -> None:
+    quiet = [Day(place, (500 + place % 3, 480, 0), 20) for place in range(QUIET)]
+    found = {
+        name: compare([watched(TEXTS, quiet, [day])], 7, LIMITS)[0]
+        for name, day in (
+            ("missing", Day(QUIET, (400, 400, 0), 200)),
+            ("new", Day(QUIET, (420, 400, 160), 20)),
+            ("moved", Day(QUIET, (700, 280, 0), 20)),
+        )
+    }
+    assert {name: (d.kind, d.verdict) for name, d in found.items()} == {
+        "missing": ("missing_values", "alert"),
+        "new": ("new_values", "alert"),
+        "moved": ("drift", "alert"),
+    }
+    few = {
+        name: compare([watched(TEXTS, quiet[:3], [day])], 7, LIMITS)[0].kind
+        for name, day in (
+            ("missing", Day(3, (400, 400, 0), 200)),
+            ("new", Day(3, (420, 400, 160), 20)),
+            ("moved", Day(3, (800, 180, 0), 20)),
+        )
+    }
+    assert few == {"missing": "missing_values", "new": "new_values", "moved": "drift"}
+
+
+def test_what_so_few_rows_make_is_not_held_against_a_column() -> None:
+    world = np.random.default_rng(5)
+    quiet = [Day(0, tuple(world.multinomial(150, [0.1] * 10).tolist()), 0)]
+    days = [Day(1, tuple(world.multinomial(120, [0.1] * 10).tolist()), 0) for _ in range(200)]
+    verdicts = [compare([watched(NUMBERS, quiet, [day])], 7, LIMITS)[0] for day in days]
+    assert np.mean([d.psi or 0.0 for d in verdicts]) > LIMITS.warn  # by chance alone
+    assert sum(d.verdict != "ok" for d in verdicts) <= 10
+    moved = compare([watched(NUMBERS, quiet, [Day(1, (0, 0, 0, 0, 0, 0, 0, 20, 40, 60), 0)])], 7, LIMITS)[0]
+    assert moved.verdict == "alert"
+    assert "beyond the 0.135 that so few rows make" in moved.reason

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from monitoring.test_drift import LIMITS
-from tidemill.cli import drifting
+from tidemill.cli import drifting, profiling
 from tidemill.cli.judging import Scored
 from tidemill.core.config import Layout
 from tidemill.core.config_monitor import KnownEvent
@@ -72,11 +72,12 @@ def shifts(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
     """By how much `visits` is shifted on each judged day."""
     shifts: dict[int, float] = {}
     training = pa.concat_tables([population(day, 0.0) for day in range(DAYS)])
-    monkeypatch.setattr(drifting, "build_table_profiles", lambda *a: profiled(training, a[3]))
+    monkeypatch.setattr(profiling, "build_table_profiles", lambda *a: profiled(training, a[3]))
     monkeypatch.setattr(drifting, "build_frame_profiles", profiled)
     monkeypatch.setattr(drifting, "training_sets_table", lambda _: None)
     monkeypatch.setattr(drifting, "gold_builder", lambda _: None)
-    monkeypatch.setattr(drifting, "_placed", placed)
+    monkeypatch.setattr(drifting, "placed", placed)
+    monkeypatch.setattr(profiling, "placed", placed)
 
     def rows(_: Any, __: Any, times: list[datetime]) -> Any:
         day = (times[0] - FIRST).days
@@ -112,7 +113,7 @@ def judge(root: Path, day: int, late: str = "", **changed: Any) -> dict[str, tup
     made = cast("Context", context)
     moved = drifting.find_drift(made, scored)
     assert moved.volume is None
-    drifting.commit_drift(made, scored, moved.features)
+    drifting.commit_drift(made, scored, moved)
     return {d.bins.column: (d.verdict, d.reason) for d in moved.features}
 
 
@@ -141,8 +142,8 @@ def test_the_same_day_again_is_read_and_not_made(
     tmp_path: Path, shifts: dict[int, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = judge(tmp_path, DAYS)
-    for name in ("build_table_profiles", "build_frame_profiles"):
-        monkeypatch.setattr(drifting, name, None)
+    for module, name in ((profiling, "build_table_profiles"), (drifting, "build_frame_profiles")):
+        monkeypatch.setattr(module, name, None)
     assert judge(tmp_path, DAYS) == first
 
 
@@ -188,7 +189,7 @@ def test_the_number_of_rows_is_judged_on_days_of_events_of_some_columns() -> Non
         settings = SimpleNamespace(monitor=LIMITS.model_copy(update={"events": (event,)}))
         grid = SimpleNamespace(every=timedelta(days=1))
         context = SimpleNamespace(config=settings, use_case=SimpleNamespace(grid=grid))
-        return [day.rows for day in drifting._days(cast("Context", context), profiles)]
+        return [day.rows for day in profiling.days_of(cast("Context", context), profiles)]
 
     assert kept("visits") == [10, 11, 12]
     assert kept() == [10, 11]

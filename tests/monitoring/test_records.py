@@ -13,10 +13,11 @@ from monitoring.test_alerts import SETTINGS
 from monitoring.test_drift import LIMITS, made
 from monitoring.test_retraining import POLICY
 from servers.webhook import webhook
-from tidemill.cli import alerting, monitoring, retraining, telling
+from tidemill.cli import alerting, retraining, telling
 from tidemill.cli.context import Context
 from tidemill.cli.drifting import Moved
 from tidemill.cli.judging import Scored
+from tidemill.cli.track import known_performance, track_points
 from tidemill.core.config import Layout
 from tidemill.core.config_monitor import Alerts
 from tidemill.core.errors import Exit, TidemillError
@@ -28,7 +29,16 @@ from tidemill.data.tables import Lake
 from tidemill.monitoring import delivery, drift
 from tidemill.monitoring.alerts import Alert
 from tidemill.monitoring.performance import Known
-from tidemill.monitoring.tables import ALERTS, DECISIONS, DELIVERIES, DRIFT, PERFORMANCE, REALISED
+from tidemill.monitoring.tables import (
+    ALERTS,
+    DECISIONS,
+    DELIVERIES,
+    DRIFT,
+    EXPECTED,
+    HINDSIGHT,
+    PERFORMANCE,
+    REALISED,
+)
 from tidemill.stats.expected import Estimate
 
 if TYPE_CHECKING:
@@ -224,7 +234,7 @@ def test_a_decision_to_retrain_only_leaves_promotion_to_people(tmp_path: Path, m
 def test_only_labels_that_had_matured_at_t_are_known_at_t(tmp_path: Path) -> None:
     scored_at = [FIRST + timedelta(days=day) for day in (0, 2, 4)]
     context, scored = at(tmp_path, 0)
-    assert monitoring.known_performance(context) is None
+    assert known_performance(context) is None
     facts = {"use_case": "shop", "as_of": FIRST, "model_version": "3", "metric": "roc_auc", "kind": REALISED}
     rows = [
         {**facts, "event_timestamp": t, "value": 0.9 - 0.1 * n, "baseline": 0.5, "matured_at": t + timedelta(days=3)}
@@ -232,10 +242,38 @@ def test_only_labels_that_had_matured_at_t_are_known_at_t(tmp_path: Path) -> Non
     ]
     table = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
     commit(context.lake, PERFORMANCE, scored.performance_batch, table)
-    found = {day: monitoring.known_performance(at(tmp_path, day)[0]) for day in (0, 2, 3, 4, 5, 7)}
+    found = {day: known_performance(at(tmp_path, day)[0]) for day in (0, 2, 3, 4, 5, 7)}
     assert {day: known and round(known.value, 3) for day, known in found.items()} == {
         0: None, 2: None, 3: 0.9, 4: 0.9, 5: 0.8, 7: 0.7,
     }  # fmt: skip
+
+
+def test_expected_and_realised_stand_beside_each_other(tmp_path: Path) -> None:
+    context, scored = at(tmp_path, 4)
+    t, later = FIRST, FIRST + timedelta(days=3)
+    facts = {"use_case": "shop", "as_of": t, "model_version": "3", "metric": "roc_auc", "matured_at": later}
+    judged = {**facts, "event_timestamp": t, "kind": REALISED, "rows": 9, "judged_at": later, "promised": 0.8}
+    judged["baseline"] = 0.6
+    rows = [
+        {**facts, "event_timestamp": t, "kind": EXPECTED, "value": 0.7, "low": 0.6, "high": 0.8},
+        {**facts, "event_timestamp": later, "kind": EXPECTED, "value": 0.75},
+        {**judged, "value": 0.5, "judged_at": t + timedelta(days=2)},
+        {**judged, "value": 0.65},
+        {**judged, "value": 0.1, "slice": "plan", "slice_value": "pro"},
+        {**judged, "value": 0.2, "metric": "ks"},
+        {**judged, "value": 0.3, "kind": HINDSIGHT},
+        {**judged, "value": 0.4, "use_case": "other"},
+    ]
+    table = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
+    commit(context.lake, PERFORMANCE, scored.performance_batch, table)
+    first, second = track_points(context)
+    assert (first.as_of, first.expected, first.realised, first.promised) == ("2026-03-01T00:00:00Z", 0.7, 0.65, 0.8)
+    assert (second.as_of, second.expected, second.realised, second.rows) == ("2026-03-04T00:00:00Z", 0.75, None, None)
+    assert [point.realised for point in track_points(at(tmp_path, 2)[0])] == [None]
+    fresh = [{**judged, "value": 0.6, "judged_at": later + timedelta(hours=1), "judged_rows": "new"}]
+    known = known_performance(context, fresh)
+    assert known is not None
+    assert (known.value, known.promised, known.version, known.judged_rows) == (0.6, 0.8, "3", "new")
 
 
 def test_a_model_behind_its_baseline_is_an_alert(tmp_path: Path) -> None:

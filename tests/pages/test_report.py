@@ -22,6 +22,7 @@ from tidemill.pages.report import (
     PerformancePoint,
     Promotion,
     Report,
+    TrackPoint,
     Verdict,
     render_report,
 )
@@ -114,8 +115,8 @@ def test_policy_allows_the_style_sheet_by_its_hash_and_nothing_else() -> None:
 def test_sections_stand_in_reading_order() -> None:
     headings = [words(one) for one in parse(render_report(FULL)).iter() if one.tag in {f"{HTML}h1", f"{HTML}h2"}]
     assert headings == [
-        "Churn", "Population and model", "Realised performance", "Models compared", "Drift", "Data quality",
-        "Versions", "Next steps",
+        "Churn", "Population and model", "Realised performance", "Expected and realised", "Models compared", "Drift",
+        "Data quality", "Versions", "Next steps",
     ]  # fmt: skip
 
 
@@ -169,6 +170,35 @@ def test_sections_tell_their_values() -> None:
     assert "silver.invoices 90 16 buckets" in quality
     assert section(page, "versions") == "Versions silver.invoices version 14"
     assert section(page, "next") == "Next steps tidemill explain run-1"
+
+
+def test_expected_and_realised_stand_in_one_table_and_one_chart() -> None:
+    track = (
+        TrackPoint("2011-10-08T00:00:00Z", "4", expected=0.8, expected_low=0.78, expected_high=0.82, promised=0.81),
+        TrackPoint("2011-10-01T00:00:00Z", "4", 900, 0.75, 0.72, 0.78, 0.79, 0.77, 0.81, 0.7, 0.81),
+    )
+    page = render_report(dataclasses.replace(FULL, track=track))
+    told = section(page, "track")
+    assert "of 2011-10-01 ROC AUC came to 0.7500; 0.7900 had been expected; the gate had promised 0.8100." in told
+    assert "1 of 2 as-of times wait for their labels." in told
+    assert "2011-10-01 4 0.7900 (0.7700 to 0.8100) 0.7500 (0.7200 to 0.7800) 900 0.7000 0.8100" in told
+    assert "2011-10-08 4 0.8000 (0.7800 to 0.8200) not matured n/a n/a 0.8100" in told
+    charts = [one for one in parse(page).iter(f"{SVG}title") if one.text == "ROC AUC, expected and realised"]
+    assert len(charts) == 1
+    assert "No label of a stored prediction has matured yet." in section(render_report(FULL), "track")
+    many = tuple(TrackPoint(f"2011-10-{day:02d}T00:00:00Z", "4", 9, 0.7) for day in range(1, 15))
+    assert "2 earlier as-of times" in section(render_report(dataclasses.replace(FULL, track=many)), "track")
+
+
+def test_what_comes_out_and_all_features_together_have_sections_of_their_own() -> None:
+    report = dataclasses.replace(
+        FULL, outputs=(drift("score", 0.4, "alert"),), joint=f"trees tell them apart {HOSTILE}"
+    )
+    page = render_report(report)
+    assert "score Alert 0.400 1 → 2" in section(page, "outputs")
+    assert "trees tell them apart" in section(page, "joint")
+    assert HOSTILE not in page
+    assert 'href="#outputs"' not in render_report(FULL)
 
 
 def test_empty_sections_say_so() -> None:

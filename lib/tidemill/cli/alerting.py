@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tidemill.cli.drifting import JOINT
 from tidemill.cli.freshness import late_sources
+from tidemill.cli.skew import find_skew
 from tidemill.core.runs import started_at, summaries
 from tidemill.core.time import format_time
 from tidemill.models.specs import better
@@ -22,10 +24,12 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
     """Everything that somebody should know of this run, by what is known at T."""
     name = context.use_case.name
     made = [
-        alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", alerts.DRIFT, f"{name}.{d.bins.column}", d.reason)
-        for d in moved.features
+        alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", d.kind, f"{name}.{d.bins.column}", d.reason)
+        for d in (*moved.features, *moved.outputs)
         if d.verdict in {drift.ALERT, drift.WARN}
     ]
+    if moved.joint is not None and moved.joint.odd(context.config.monitor.least):
+        made.append(alerts.Alert("warn", JOINT, name, moved.joint.text))
     if not scored.population:
         made.append(alerts.Alert("alert", alerts.NO_DATA, name, "nobody was scored"))
     elif moved.volume is not None:
@@ -34,7 +38,7 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
     if known is not None and known.baseline is not None and better(metric, known.baseline, known.value):
         text = f"{metric} {known.value:.4g} on labels that have matured; one feature alone has {known.baseline:.4g}"
         made.append(alerts.Alert("alert", alerts.PERFORMANCE, name, text))
-    return [*made, *standing(context)]
+    return [*made, *find_skew(context), *standing(context)]
 
 
 def standing(context: Context) -> list[alerts.Alert]:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidemill.cli.models import scoring_versions
-from tidemill.cli.plan import gold_builder, test_times
+from tidemill.cli.plan import gold_builder, predictions_of, test_times
 from tidemill.core.failpoints import failpoint
 from tidemill.core.time import format_time
-from tidemill.data import ledger
 from tidemill.data.commit import derived_batch, ledgered
 from tidemill.features.gold import commit_labels, commit_view, label_batches, view_batches
 from tidemill.models.card import CARD
-from tidemill.models.tables import predictions_table
 from tidemill.monitoring.tables import DRIFT, PERFORMANCE
 
 if TYPE_CHECKING:
@@ -68,21 +66,17 @@ def find_scored(context: Context, registry: Registry) -> Scored | None:
         commit_labels(builder, use_case.name, use_case.label, times)
         failpoint("monitor.hindsight_built")
     facts = {"use_case": use_case.name, "as_of": format_time(context.as_of), "model": version.version, **context.again}
-    entries = [
-        e
-        for e in ledger.entries(context.root, predictions_table(use_case).label)
-        if e.inputs["as_of"] == facts["as_of"] and e.inputs["model"] == facts["model"]
-    ][-1:]  # rows that were scored again, after late data, take the place of the first
-    batches = tuple(e.batch_id for e in entries)
+    stored = predictions_of(context, version.version).get(context.as_of)
+    batches = () if stored is None else (stored.batch_id,)
     gold = [b for view in use_case.views for b in view_batches(lake, view, times)]
-    labels = label_batches(lake, use_case.name, use_case.label, times)
+    labels = sorted(set(label_batches(lake, use_case.name, use_case.label, times).values()))
     return Scored(
         role,
         version,
         registry.document(version, CARD),
         times,
         batches,
-        sum(e.rows for e in entries),
+        0 if stored is None else stored.rows,
         derived_batch(DRIFT, {**facts, "predictions": list(batches)}),
         derived_batch(PERFORMANCE, {**facts, "gold": gold, "labels": labels}),
     )

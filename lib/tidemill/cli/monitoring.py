@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from tidemill.cli.plan import gold_builder, test_times
@@ -16,25 +15,27 @@ from tidemill.core.time import format_time, length_micros
 from tidemill.data import ledger
 from tidemill.data.balance import add_balances, end_to_end
 from tidemill.data.commit import commit, derived_batch
-from tidemill.data.read import read, read_arrow, version_of
+from tidemill.data.read import read
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import Baseline
 from tidemill.models.tables import gate_scores_table, predictions_table
 from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
-from tidemill.monitoring.performance import Known, Realised, evaluate, score_bins
-from tidemill.monitoring.tables import EXPECTED, PERFORMANCE, REALISED
+from tidemill.monitoring.performance import Realised, evaluate, score_bins
+from tidemill.monitoring.tables import EXPECTED, HINDSIGHT, PERFORMANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidemill.cli.context import Context
+    from tidemill.cli.drifting import Moved
     from tidemill.cli.judging import Scored
     from tidemill.models.registry import Registry
     from tidemill.monitoring import drift
     from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.retraining import Decision
+    from tidemill.pages.track import TrackPoint
     from tidemill.stats.expected import Estimate
 
 
@@ -61,20 +62,8 @@ def realise(context: Context, registry: Registry, scored: Scored) -> Realised | 
     return evaluate(gold_builder(context), context.use_case, registry.load(scored.version), baseline, times)
 
 
-def known_performance(context: Context) -> Known | None:
-    """What earlier runs found of the newest scores whose labels had matured at T; hindsight at T decides nothing."""
-    if version_of(context.lake, PERFORMANCE) is None:
-        return None
-    where = (pc.field("use_case") == context.use_case.name) & (pc.field("kind") == REALISED)
-    where &= (pc.field("matured_at") <= context.as_of) & (pc.field("metric") == context.use_case.metric)
-    columns = ["event_timestamp", "as_of", "value", "baseline"]
-    rows = read_arrow(context.lake, PERFORMANCE, columns, where & pc.field("value").is_valid()).to_pylist()
-    newest = max(rows, key=lambda row: (row["event_timestamp"], row["as_of"]), default=None)
-    return None if newest is None else Known(newest["value"], newest["baseline"])
-
-
-def commit_performance(context: Context, scored: Scored, found: Realised) -> None:
-    """Keeps the performance at each as-of time."""
+def commit_hindsight(context: Context, scored: Scored, found: Realised) -> None:
+    """Keeps the performance at each hindsight time."""
     use_case = context.use_case
     facts = {
         "use_case": use_case.name,
@@ -91,7 +80,8 @@ def commit_performance(context: Context, scored: Scored, found: Realised) -> Non
             "value": p["value"],
             "baseline": p["baseline"],
             "matured_at": p["at"] + length_micros(use_case.label.matures_after),
-            "kind": REALISED,
+            "kind": HINDSIGHT,
+            "judged_at": context.now,
             "low": None if p["interval"] is None else p["interval"].low,
             "high": None if p["interval"] is None else p["interval"].high,
         }
@@ -120,6 +110,8 @@ def expect(context: Context, scored: Scored) -> Estimate:
         "low": None if found.value is None else found.value.low,
         "high": None if found.value is None else found.value.high,
         "kind": EXPECTED,
+        "promised": scored.card["gate_value"],
+        "judged_at": context.now,
         "reason": found.reason,
     }
     commit(lake, PERFORMANCE, batch, pa.Table.from_pylist([row], schema=delta_schema(PERFORMANCE.columns)))
@@ -129,12 +121,13 @@ def expect(context: Context, scored: Scored) -> Estimate:
 def write_report(
     context: Context,
     scored: Scored,
-    found: Sequence[drift.Drift],
+    moved: Moved,
     verdict: drift.Verdict,
     decision: Decision,
     raised: Sequence[Alert],
     realised: Realised | None,
     expected: Estimate,
+    track: Sequence[TrackPoint],
 ) -> str:
     """Writes the run's page; returns its absolute path."""
     use_case, lake, card = context.use_case, context.lake, scored.card
@@ -154,11 +147,14 @@ def write_report(
             card=card,
             version=scored.version.version,
             alias=scored.role,
-            drift=found,
+            drift=moved.features,
+            outputs=moved.outputs,
+            joint=moved.joint,
             verdict=verdict,
             decision=decision,
             alerts=raised,
             points=() if realised is None else realised.by_time,
+            track=track,
             expected=expected,
             gate=gate,
             promotion=max(decided, key=lambda p: p["decided_at"], default=None),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidemill.core.time import parse_time
+from tidemill.data import ledger
 from tidemill.data.watermark import first_event
 from tidemill.features.gold import Builder
 from tidemill.features.source_columns import check_source_columns
 from tidemill.models.splits import matured_times
+from tidemill.models.tables import predictions_table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +52,12 @@ def gold_builder(context: Context) -> Builder:
     """Where the run's gold rows come from."""
     silver = {s.name: context.silver(s) for s in context.use_case.sources}
     return Builder(context.lake, silver, lambda: context.spark, context.now, context.again)
+
+
+def predictions_of(context: Context, version: str) -> dict[datetime, ledger.Entry]:
+    """The batch of a version's predictions at each as-of time; rows scored again, after late data, take its place."""
+    stored = ledger.entries(context.root, predictions_table(context.use_case).label)
+    return {parse_time(e.inputs["as_of"]): e for e in stored if e.inputs["model"] == version}
 
 
 def _matured(context: Context, mark: datetime) -> tuple[datetime, ...]:

@@ -51,6 +51,7 @@ def decide_retraining(
             expected=None if expected.value is None else expected.value.estimate,
             baseline=None if known is None else known.baseline,
             promised=card["gate_value"],
+            promised_then=None if known is None else known.promised,
             new_times=len([t for t in training_times(context) if t not in seen]),
             age=_days(context, card["as_of"]),
             trained=tuple(
@@ -72,6 +73,7 @@ def decide_retraining(
         "decided_at": context.now,
     }
     inputs = {"drift": scored.drift_batch.batch_id, "performance": scored.performance_batch.batch_id}
+    inputs["realised"] = "" if known is None else known.judged_rows
     batch = derived_batch(DECISIONS, {"use_case": context.use_case.name, **inputs})
     commit(context.lake, DECISIONS, batch, pa.Table.from_pylist([row], schema=delta_schema(DECISIONS.columns)))
     return decision

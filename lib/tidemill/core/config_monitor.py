@@ -18,6 +18,7 @@ class Least(Section):
         spread: of their square, 1 being the reference's.
         share: of rows.
         shape: of the population stability index, above what it usually is.
+        joint: of the ROC AUC of telling scored rows from training rows, above what is usual.
         large: so many times the others alert at once.
     """
 
@@ -25,6 +26,7 @@ class Least(Section):
     spread: Annotated[float, Field(gt=0)] = 0.1
     share: Annotated[float, Field(gt=0)] = 0.01
     shape: Annotated[float, Field(gt=0)] = 0.03
+    joint: Annotated[float, Field(gt=0)] = 0.1
     large: Annotated[float, Field(ge=1)] = 10.0
 
 
@@ -49,6 +51,7 @@ class Monitor(Section):
     season_days: Positive
     false_discoveries: Annotated[float, Field(gt=0, lt=1)]
     persistence: Positive
+    joint_rows: Annotated[int, Field(ge=0)] = 1_000
     least: Least
     events: tuple[KnownEvent, ...]
 

@@ -158,7 +158,7 @@ def stamps(view: FeatureView, times: Iterable[datetime]) -> list[datetime]:
 
 def view_batches(lake: Lake, view: FeatureView, times: Iterable[datetime]) -> list[str]:
     """The batches of the view's gold rows that are used at the as-of times, ordered."""
-    return sorted(set(_batches_at(lake, view_table(view), stamps(view, times))))
+    return sorted(set(_batches_at(lake, view_table(view), stamps(view, times)).values()))
 
 
 def online_batches(lake: Lake, view: FeatureView, at: datetime) -> list[str]:
@@ -168,14 +168,14 @@ def online_batches(lake: Lake, view: FeatureView, at: datetime) -> list[str]:
     return sorted({made.batch_id for stamp, made in there.items() if until - view.ttl <= stamp <= until})
 
 
-def label_batches(lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> list[str]:
-    """The batches of the labels at the as-of times, ordered."""
-    return sorted(set(_batches_at(lake, labels_table(use_case, label), times)))
+def label_batches(lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> dict[datetime, str]:
+    """The batch of the current labels of each as-of time that has some."""
+    return _batches_at(lake, labels_table(use_case, label), times)
 
 
-def _batches_at(lake: Lake, table: Table, times: Iterable[datetime]) -> list[str]:
+def _batches_at(lake: Lake, table: Table, times: Iterable[datetime]) -> dict[datetime, str]:
     there = built(ledger.entries(lake.root, table.label))
-    return [there[t].batch_id for t in times if t in there]
+    return {t: there[t].batch_id for t in times if t in there}
 
 
 def _current(rows: DataFrame, there: Mapping[datetime, Built], times: Iterable[datetime]) -> DataFrame:

@@ -15,7 +15,7 @@ from tidemill.models.evaluate_sums import metrics_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from tidemill.models.evaluate_sums import RowSums
     from tidemill.models.use_case import UseCase
@@ -92,13 +92,26 @@ def judge_fold(frames: Mapping[str, DataFrame], use_case: UseCase) -> dict[str, 
     return {row["candidate"]: row.asDict() for row in metrics.toLocalIterator()}
 
 
+def by_slices(frame: DataFrame, kept: Sequence[Column], slices: Sequence[str]) -> DataFrame:
+    """The rows once as they are and once for each slice that they belong to.
+
+    Args:
+        frame: with the columns of slices.
+        kept: what is kept of a row.
+        slices: columns whose values make slices.
+
+    Returns:
+        `kept`, `column` and `value` of the slice as texts: both null for all rows, `value` null for a null.
+    """
+    whole = F.struct(F.lit(None).cast("string").alias("column"), F.lit(None).cast("string").alias("value"))
+    parts = [F.struct(F.lit(s).alias("column"), F.col(s).cast("string").alias("value")) for s in slices]
+    return frame.select(*kept, F.inline(F.array(whole, *parts)))
+
+
 def _slice(column: str, value: str | None, sums: RowSums, threshold: float) -> Slice:
     rows = sums.rows
     return Slice(column, value, rows, metrics_of(sums, threshold, _WHERE) if rows >= FLOOR else None)
 
 
 def _named(frame: DataFrame, name: str, slices: Sequence[str] = ()) -> DataFrame:
-    """The rows under a name, once as they are and once for each slice that they belong to."""
-    whole = F.struct(F.lit(None).cast("string").alias("column"), F.lit(None).cast("string").alias("value"))
-    parts = [F.struct(F.lit(s).alias("column"), F.col(s).cast("string").alias("value")) for s in slices]
-    return frame.select(F.lit(name).alias("name"), "label", "score", F.inline(F.array(whole, *parts)))
+    return by_slices(frame, [F.lit(name).alias("name"), F.col("label"), F.col("score")], slices)

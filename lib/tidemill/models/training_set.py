@@ -29,7 +29,7 @@ GATE, TRAIN, FINAL = "gate", "train", "final"
 def training_set_inputs(lake: Lake, use_case: UseCase, times: Sequence[datetime]) -> dict[str, Any]:
     """What a training set is made from: the declaration, the times, and the batches of gold that hold them."""
     batches = {view.table_name: view_batches(lake, view, times) for view in use_case.views}
-    labels = label_batches(lake, use_case.name, use_case.label, times)
+    labels = sorted(set(label_batches(lake, use_case.name, use_case.label, times).values()))
     at = [asdict(run) for run in encode_times(times)]
     return {"use_case": use_case.digest, "as_of": at, "batches": batches, "labels": labels}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tidemill.monitoring.figures import LEVEL, MISSING, SHAPE, SHARE, SPREAD, Day, Figure, figures, index_of, share_of
+from tidemill.stats.bins import OTHER
 from tidemill.stats.variation import Variation, variation_of, windows
 
 if TYPE_CHECKING:
@@ -54,11 +55,15 @@ class Odd:
             matters moved.
         large: whether it is so large that no second day is needed.
         reason: what moved, by how much and over how many days.
+        what: the kind of figure that the reason tells of, or empty.
+        name: of the value whose share it is, or empty.
     """
 
     tail: float
     large: bool
     reason: str
+    what: str = ""
+    name: str = ""
 
 
 class _Seen(NamedTuple):
@@ -68,6 +73,7 @@ class _Seen(NamedTuple):
     plain: bool
     size: float
     reason: str
+    figure: Figure
 
 
 def learn(bins: Bins, quiet: Sequence[Day], season: int, year: float = math.inf) -> Usual | None:
@@ -113,13 +119,15 @@ def oddest(usual: Usual, newest: Sequence[Day], least: Least) -> Odd:
             foretold = float(np.mean(variation.expected(places[span])))
             size, words = _movement(figure, foretold, foretold + apart, least)
             if size >= 1:
-                seen.append(_Seen(tail, figure.what != SHAPE, size, f"{words}{_over(span)}; by chance {_chance(tail)}"))
+                reason = f"{words}{_over(span)}; by chance {_chance(tail)}"
+                seen.append(_Seen(tail, figure.what != SHAPE, size, reason, figure))
     if not seen:
         return Odd(1.0, False, "nothing that matters moved beyond what is usual")
     tail = min(one.tail for one in seen)
     sure = [one for one in seen if one.tail <= max(tail, _SURE)]
     told = max(sure, key=lambda one: (one.plain, one.size))
-    return Odd(min(1.0, tail * tests), any(one.size >= least.large for one in sure), told.reason)
+    large = any(one.size >= least.large for one in sure)
+    return Odd(min(1.0, tail * tests), large, told.reason, told.figure.what, told.figure.name)
 
 
 def _movement(figure: Figure, foretold: float, found: float, least: Least) -> tuple[float, str]:
@@ -136,7 +144,7 @@ def _movement(figure: Figure, foretold: float, found: float, least: Least) -> tu
         return (index - usual) / least.shape, f"its shape has an index of {index:.3f}, usually {usual:.3f}"
     now, then = share_of(found), share_of(foretold)
     name = "missing values" if figure.what == MISSING else f"the value {figure.name!r}"
-    if figure.what == SHARE and figure.name == "other":
+    if figure.what == SHARE and figure.name == OTHER:
         name = "values that were rare or unknown"
     return abs(now - then) / least.share, f"{name}: {now:.1%} of rows, usually {then:.1%}"
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
 
 from tidemill.monitoring.calibration import learn, oddest
-from tidemill.monitoring.figures import Day
+from tidemill.monitoring.figures import MISSING, SHARE, Day
+from tidemill.stats.bins import OTHER, TEXT
 from tidemill.stats.distances import population_stability_index
 from tidemill.stats.tails import discoveries
 
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
     from tidemill.stats.bins import Bins
     from tidemill.stats.sketch import Sketch
 
+_WORTH_TELLING: Final = 0.005
 VerdictName = Literal["ok", "warn", "alert", "insufficient"]
 OK: VerdictName = "ok"
 WARN: VerdictName = "warn"
 ALERT: VerdictName = "alert"
 INSUFFICIENT: VerdictName = "insufficient"
+# What a finding is of: features that moved, by missing values, by values that were rare or unknown; and what came out.
+MOVED, MISSING_VALUES, NEW_VALUES = "drift", "missing_values", "new_values"
+PREDICTIONS, LABELS = "prediction_drift", "label_drift"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +50,7 @@ class Watched:
         newest: scored days, the one that is judged last; those of known events left out.
         reported: on how many judged days directly before it was reported.
         event: why it may do as it likes on the judged day, or empty.
+        kind: `drift` of a feature, `prediction_drift` or `label_drift`.
     """
 
     bins: Bins
@@ -52,6 +60,7 @@ class Watched:
     newest: tuple[Day, ...] = ()
     reported: int = 0
     event: str = ""
+    kind: str = MOVED
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +73,7 @@ class Drift:
         tail: the probability of something so odd on a quiet day, or None without a quiet period.
         verdict: `ok`, `warn`, `alert` or `insufficient`.
         reason: the verdict in a sentence.
+        kind: `drift`, of a feature also `missing_values` or `new_values`; `prediction_drift` or `label_drift`.
     """
 
     bins: Bins
@@ -73,6 +83,7 @@ class Drift:
     tail: float | None
     verdict: VerdictName
     reason: str
+    kind: str = MOVED
 
 
 @dataclass(frozen=True)
@@ -151,17 +162,18 @@ def _by_limits(column: Watched, limits: Monitor) -> Drift:
     if not _enough(column, limits):
         reason = f"{column.current.rows} rows are fewer than the {limits.minimum_rows} that a verdict needs"
         return _drift(column, None, None, INSUFFICIENT, reason)
-    psi = _psi(column)
+    psi, chance = _psi(column), _by_chance(column)
     if column.event:
         return _drift(column, psi, None, OK, f"not judged on a day of a known event: {column.event}")
     days = len(column.quiet)
     few = f"{days} quiet days are fewer than {limits.quiet_days}"
     known = f"; {few if days < limits.quiet_days else 'no quiet day has a value'}, so that stated limits decide"
-    if psi >= limits.alert:
-        return _drift(column, psi, None, ALERT, f"index {psi:.3f} is at least {limits.alert:g}{known}")
-    if psi >= limits.warn:
-        return _drift(column, psi, None, WARN, f"index {psi:.3f} is at least {limits.warn:g}{known}")
-    return _drift(column, psi, None, OK, f"index {psi:.3f} is below {limits.warn:g}{known}")
+    beyond = f" beyond the {chance:.3f} that so few rows make" if chance >= _WORTH_TELLING else ""
+    for limit, verdict in ((limits.alert, ALERT), (limits.warn, WARN)):
+        if psi - chance >= limit:
+            reason = f"index {psi:.3f} is at least {limit:g}{beyond}{known}"
+            return _drift(column, psi, None, verdict, reason, *_most_moved(column))
+    return _drift(column, psi, None, OK, f"index {psi:.3f} is below {limits.warn:g}{beyond}{known}")
 
 
 def _by_variation(column: Watched, odd: Odd, believed: bool, limits: Monitor) -> Drift:
@@ -171,8 +183,8 @@ def _by_variation(column: Watched, odd: Odd, believed: bool, limits: Monitor) ->
     days = column.reported + 1
     if odd.large or days >= limits.persistence:
         lasting = f", the {days}. day in a row" if days > 1 else ", too far to wait for another day"
-        return _drift(column, psi, odd.tail, ALERT, odd.reason + lasting)
-    return _drift(column, psi, odd.tail, WARN, odd.reason)
+        return _drift(column, psi, odd.tail, ALERT, odd.reason + lasting, odd.what, odd.name)
+    return _drift(column, psi, odd.tail, WARN, odd.reason, odd.what, odd.name)
 
 
 def _psi(column: Watched) -> float:
@@ -180,8 +192,42 @@ def _psi(column: Watched) -> float:
     return population_stability_index(*((*side.counts, side.nulls) for side in sides))
 
 
-def _drift(column: Watched, psi: float | None, tail: float | None, verdict: VerdictName, reason: str) -> Drift:
-    return Drift(column.bins, column.reference, column.current, psi, tail, verdict, reason)
+def _by_chance(column: Watched) -> float:
+    """What the index of two samples of one distribution is on average: a chi-square over rows, by its freedom."""
+    used = sum(1 for rows in (*_counts(column.reference), column.reference.nulls) if rows)
+    return (used - 1) * (1 / column.reference.rows + 1 / column.current.rows) if used else 0.0
+
+
+def _most_moved(column: Watched) -> tuple[str, str]:
+    """Whose share has changed most, as a kind of figure and a name: missing values, a text's value, or neither."""
+    sides = [
+        np.array([*_counts(side), side.nulls], np.float64) / side.rows for side in (column.reference, column.current)
+    ]
+    most = int(np.argmax(np.abs(sides[1] - sides[0])))
+    if most == column.bins.size:
+        return MISSING, ""
+    return (SHARE, column.bins.labels[most]) if column.bins.kind == TEXT else ("", "")
+
+
+def _counts(side: Sketch) -> tuple[int, ...]:
+    return day_of_sketch(0, side).counts
+
+
+def _drift(
+    column: Watched,
+    psi: float | None,
+    tail: float | None,
+    verdict: VerdictName,
+    reason: str,
+    what: str = "",
+    name: str = "",
+) -> Drift:
+    kind = column.kind
+    if kind == MOVED and what == MISSING:
+        kind = MISSING_VALUES
+    elif kind == MOVED and what == SHARE and name == OTHER and column.bins.kind == TEXT:
+        kind = NEW_VALUES
+    return Drift(column.bins, column.reference, column.current, psi, tail, verdict, reason, kind)
 
 
 def _some(names: list[str]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.drift import Drift, Verdict
+    from tidemill.monitoring.joint import Joint
     from tidemill.monitoring.retraining import Decision
     from tidemill.stats.curves import ScoreBin
     from tidemill.stats.expected import Estimate
@@ -33,8 +34,10 @@ class Findings:
         use_case, as_of, run_id, generated: names and times as texts.
         card: of the model that scored.
         version, alias: of that model.
-        drift, verdict, decision, alerts: what monitoring found.
-        points: performance by as-of time.
+        drift, outputs, verdict, decision, alerts: what monitoring found; outputs are scores and labels.
+        joint: the drift of all features together, where it was measured.
+        points: hindsight by as-of time.
+        track: of stored predictions, expected and realised, by as-of time.
         expected: of the newest scores, before their labels.
         gate: the histogram of the gate's scores by label, or nothing for regression.
         promotion: the newest decision's row, or None.
@@ -52,10 +55,13 @@ class Findings:
     version: str
     alias: str
     drift: Sequence[Drift]
+    outputs: Sequence[Drift]
+    joint: Joint | None
     verdict: Verdict
     decision: Decision
     alerts: Sequence[Alert]
     points: Sequence[Mapping[str, Any]]
+    track: Sequence[report.TrackPoint]
     expected: Estimate
     gate: Sequence[ScoreBin]
     promotion: Mapping[str, Any] | None
@@ -92,12 +98,15 @@ def render(found: Findings) -> str:
             alerts=tuple(a.line for a in in_order(found.alerts)),
             performance=tuple(_point(p) for p in found.points),
             expected=_expected(found.expected),
+            track=tuple(found.track),
             evaluated_on=f"the gate rows, from {gate_time}",
             roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
             calibration=tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)),
             candidates=_candidates(card),
             promotion=_promotion(found.promotion),
             drift=tuple(_drift(d) for d in found.drift),
+            joint="" if found.joint is None else found.joint.text,
+            outputs=tuple(_drift(d) for d in found.outputs),
             drift_note="Reference: the rows the model was trained on; current: the population scored at this time.",
             balance=report.Balance(**found.balance, reasons=tuple(found.reasons.items())),
             counts=tuple(report.Count(name, t["rows"], f"version {t['version']}") for name, t in found.tables.items()),

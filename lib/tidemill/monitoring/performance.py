@@ -48,10 +48,21 @@ class Realised:
 
 @dataclass(frozen=True)
 class Known:
-    """The primary metric of the newest scores whose labels had matured at T, and that of the one-feature baseline."""
+    """How the newest scores whose labels had matured at T turned out, by the primary metric.
+
+    Args:
+        value: of the model that made them.
+        baseline: of its one-feature baseline, or None.
+        promised: what its gate fit had reached on the gate rows, or None where that was not kept.
+        version: of the model.
+        judged_rows: a digest of what was judged.
+    """
 
     value: float
     baseline: float | None
+    promised: float | None = None
+    version: str = ""
+    judged_rows: str = ""
 
 
 def evaluate(

@@ -31,6 +31,7 @@ class Signals:
         expected: its value as estimated before labels, or None.
         baseline: that of the one-feature baseline on the rows with labels, or None.
         promised: the champion's value on its gate rows.
+        promised_then: that of the model whose scores were realised, which may be an earlier one; None for the champion.
         new_times: as-of times that matured since the model was trained.
         age: days since the model was trained.
         trained: days since each training, of any version.
@@ -46,6 +47,7 @@ class Signals:
     new_times: int
     age: float
     trained: Sequence[float] = ()
+    promised_then: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ def _triggers(signals: Signals, policy: Retraining) -> list[str]:
     realised, baseline = signals.realised, signals.baseline
     if realised is not None and baseline is not None and better(signals.metric, baseline, realised):
         found.append("one feature alone did better than the model on matured labels")
-    for name, value in (("realised", realised), ("expected", signals.expected)):
-        short = None if value is None else _short(signals.metric, signals.promised, value)
+    then = signals.promised if signals.promised_then is None else signals.promised_then
+    for name, value, promised in (("realised", realised, then), ("expected", signals.expected, signals.promised)):
+        short = None if value is None else _short(signals.metric, promised, value)
         if policy.worse_than_promised is not None and short is not None and short > policy.worse_than_promised:
             found.append(f"the {name} {signals.metric} of {value:.4g} is {short:.0%} worse than the gate promised")
     if policy.new_times is not None and signals.new_times >= policy.new_times:

@@ -66,14 +66,17 @@ DRIFT = Table(
         ("chi_square", "double"),
         ("l_infinity", "double"),
         ("judged_at", "timestamp"),
+        ("kind", "string"),
+        ("auc", "double"),
     ),
-    evolves=True,  # it has not always told the distances beside the index, nor when it was judged
+    evolves=True,  # it has not always told the distances beside the index, when it was judged, nor what it is of
 )
-REALISED, EXPECTED = "realised", "expected"
+REALISED, EXPECTED, HINDSIGHT = "realised", "expected", "hindsight"
 PERFORMANCE = Table(
     OPS,
     "performance",
-    # Grain: run's as-of time, as-of time of the scores, kind: `realised` on matured labels, or `expected` before them.
+    # Grain: run's as-of time, as-of time of the scores, kind, metric and slice (null for all rows). `realised`: stored
+    # predictions on labels that had matured; `expected`: before that; `hindsight`: what a version would have reached.
     (
         ("use_case", "string"),
         ("as_of", "timestamp"),
@@ -89,8 +92,14 @@ PERFORMANCE = Table(
         ("low", "double"),
         ("high", "double"),
         ("reason", "string"),
+        ("slice", "string"),
+        ("slice_value", "string"),
+        ("promised", "double"),
+        ("predictions_batch", "string"),
+        ("judged_rows", "string"),  # a digest of entities, labels and scores: equal means judged on the same
+        ("judged_at", "timestamp"),
     ),
-    evolves=True,  # it has not always held what is expected before labels, nor intervals
+    evolves=True,  # it has not always held what is expected before labels, intervals, slices, nor what was promised
 )
 DECISIONS = Table(
     OPS,

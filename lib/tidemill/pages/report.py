@@ -10,6 +10,7 @@ from markupsafe import Markup
 from tidemill.pages import svg, wording
 from tidemill.pages.page import render_page
 from tidemill.pages.times import line, places_of, time_ticks
+from tidemill.pages.track import TrackPoint, track_chart, track_sentence
 from tidemill.pages.values import (
     RMSE,
     ROC_AUC,
@@ -47,6 +48,7 @@ __all__ = [
     "Promotion",
     "Report",
     "Task",
+    "TrackPoint",
     "Verdict",
     "render_report",
 ]
@@ -76,12 +78,15 @@ class Report:
         alerts: What people are told of this run, a sentence each, worst first.
         performance: Hindsight, one point per as-of time, in any order.
         expected: What the newest scores let one expect, None where nothing was estimated.
+        track: Stored predictions, expected and realised, one point per as-of time, in any order.
         evaluated_on: Which rows `roc` and `calibration` were measured on, such as ``the gate rows of 2011-10-01``.
         roc: (false positive rate, true positive rate) of one or more models.
         calibration: Bins of the champion's scores.
         candidates: The models that were tried.
         promotion: What the gate decided, None where nothing was trained.
         drift: One row per feature, in any order.
+        outputs: The same of what comes out: scores and matured labels.
+        joint: How well scored rows can be told from training rows by all features, a sentence; may be empty.
         drift_metric: Name of the measure in `DriftRow.metric_value`.
         drift_note: What was compared with what and where the thresholds lie.
         balance: What became of the landed rows.
@@ -108,12 +113,15 @@ class Report:
     alerts: tuple[str, ...] = ()
     performance: tuple[PerformancePoint, ...] = ()
     expected: Expected | None = None
+    track: tuple[TrackPoint, ...] = ()
     evaluated_on: str = ""
     roc: tuple[Curve, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     promotion: Promotion | None = None
     drift: tuple[DriftRow, ...] = ()
+    outputs: tuple[DriftRow, ...] = ()
+    joint: str = ""
     drift_metric: str = "PSI"
     drift_note: str = ""
     balance: Balance | None = None
@@ -135,6 +143,7 @@ def render_report(report: Report) -> str:
         One self-contained HTML file as a string: no script, nothing fetched, every value escaped.
     """
     performance = sorted(report.performance, key=lambda point: point.as_of)
+    track = sorted(report.track, key=lambda point: point.as_of)
     drift = sorted(report.drift, key=_severity)
     return render_page(
         "report.html.j2",
@@ -145,12 +154,17 @@ def render_report(report: Report) -> str:
         earlier=performance[:-_NEWEST],
         performance_sentence=wording.performance_sentence(performance, report.metric),
         expected_sentence=wording.expected_sentence(report.expected, report.metric) if report.expected else "",
+        track=track[-_NEWEST:],
+        earlier_track=track[:-_NEWEST],
+        track_sentence=track_sentence(track, report.metric),
+        track_chart=track_chart(track, report.metric),
         performance_chart=_performance_chart(performance, report.metric),
         roc_chart=_roc_chart(report.roc),
         calibration_chart=svg.calibration_chart(report.calibration, title="Predicted and observed"),
         candidates_sentence=wording.candidates_sentence(report.candidates, report.metric),
         worst=drift[:_WORST],
         others=drift[_WORST:],
+        output_charts=[(row, _drift_chart(row)) for row in report.outputs if row.bins],
         drift_sentence=wording.drift_sentence(drift),
         drift_charts=[(row, _drift_chart(row)) for row in drift[:_WORST] if row.bins],
         balance_sentence=wording.balance_sentence(report.balance) if report.balance else "",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidemill.stats.sketch import Sketch
 
 NUMBER, TEXT = "number", "text"
+OTHER = "other"  # what the bin of a text is called that holds all values without a bin of their own
 _VALUES = 20
 
 
@@ -41,7 +42,7 @@ class Bins:
     def labels(self) -> tuple[str, ...]:
         """What each bin holds, for people."""
         if self.kind == TEXT:
-            return (*self.values, "other")
+            return (*self.values, OTHER)
         if not self.edges:
             return ("all",)
         own = {nextafter(a, inf): a for a, b in pairwise(self.edges) if b == nextafter(a, inf)}

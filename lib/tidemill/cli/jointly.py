@@ -1,0 +1,34 @@
+"""The joint drift of the monitor job: the rows that were judged at T against the rows that the model learnt from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from tidemill.cli.plan import gold_builder
+from tidemill.cli.profiling import DAY, judged_times, within_a_day
+from tidemill.core.time import MICROSECOND, Run, decode_times
+from tidemill.data.read import read
+from tidemill.models.scoring import build_scoring_rows
+from tidemill.models.tables import training_sets_table
+from tidemill.monitoring.joint import build_joint
+
+if TYPE_CHECKING:
+    from tidemill.cli.context import Context
+    from tidemill.cli.judging import Scored
+    from tidemill.monitoring.joint import Joint
+
+
+def find_joint_drift(context: Context, scored: Scored) -> Joint | None:
+    """How well what was scored can be told from training rows; None where it is not asked for, or of too few rows."""
+    use_case, limits, card = context.use_case, context.config.monitor, scored.card
+    if not limits.joint_rows or scored.population < limits.minimum_rows:
+        return None
+    context.progress.say("scored rows beside training rows")
+    trained = [t for run in card["times"]["final"] for t in decode_times([Run(**run)])]
+    since = max(trained) - DAY + MICROSECOND if within_a_day(context) else max(trained)
+    rows = read(context.spark, context.lake, training_sets_table(use_case))
+    rows = rows.where(F.col("training_set_id") == card["training_set_id"])
+    now = build_scoring_rows(gold_builder(context), use_case, judged_times(context, scored.version.version)).frame
+    return build_joint(rows, now, use_case.features, use_case.entity.key, since, limits.joint_rows)

@@ -1,0 +1,150 @@
+"""Drift of what comes out: the scores of T against those of the gate, matured labels against those of the training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from tidemill.cli.drifting import reported_before
+from tidemill.cli.plan import predictions_of, training_times
+from tidemill.cli.profiling import (
+    DAY,
+    clock_of,
+    day_of,
+    days_of,
+    event_of,
+    judged_times,
+    kept_profiles,
+    placed,
+    profile_name,
+    reference_profiles,
+    scored_name,
+    season_and_year,
+    within_a_day,
+)
+from tidemill.core.time import Run, decode_times
+from tidemill.data.commit import commit, derived_batch, ledgered
+from tidemill.data.profile_rows import from_row
+from tidemill.data.profile_work import Wanted, merged
+from tidemill.data.profiles import build_frame_profiles
+from tidemill.data.read import read
+from tidemill.features.gold import label_batches, read_labels
+from tidemill.features.labels import LABEL
+from tidemill.features.pairs import AS_OF
+from tidemill.models.tables import SCORE, gate_scores_table, predictions_table, training_sets_table
+from tidemill.monitoring import drift
+from tidemill.monitoring.calibration import WINDOWS
+from tidemill.monitoring.tables import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tidemill.cli.context import Context
+    from tidemill.cli.judging import Scored
+    from tidemill.data.profile_rows import ColumnProfile
+    from tidemill.stats.bins import Bins
+
+
+def find_output_drift(context: Context, scored: Scored) -> list[drift.Drift]:
+    """What moved of scores and labels; a side without a row is left out.
+
+    A column is held against its own variation where the reference has days enough. The gate has few: until then the
+    first days that the version scored count as quiet, too, and before there are enough of them stated limits decide.
+    """
+    reported = reported_before(context, scored.version)
+    season, year = season_and_year(context)
+    found = [_scores(context, scored, reported), _labels(context, scored, reported)]
+    return drift.compare([w for w in found if w is not None], season, context.config.monitor, year)
+
+
+def _scores(context: Context, scored: Scored, reported: dict[str, int]) -> drift.Watched | None:
+    identity, version = scored.card["training_set_id"], scored.version.version
+    times = judged_times(context, version)
+    clock = clock_of(context, times)
+    name = profile_name(context, f"gate scores of training set {identity}", clock)
+    reference = reference_profiles(context, gate_scores_table(context.use_case), identity, name, (SCORE,), clock=clock)
+    if not scored.population or not reference:
+        return None
+    name = scored_name(context, f"scores of version {version}", clock)
+    current = _score_profiles(context, scored, name, _bins(reference), times)
+    few = max(0, context.config.monitor.quiet_days - len(reference))
+    return _watched(context, reference, current[:-1][:few], current[:-1][few:] + current[-1:], reported)
+
+
+def _score_profiles(
+    context: Context, scored: Scored, name: str, bins: Bins, times: Sequence[datetime]
+) -> list[ColumnProfile]:
+    """The profiles of the scores that a version made up to T, by day, on the bins of its gate's scores."""
+    table = predictions_table(context.use_case)
+    stored = predictions_of(context, scored.version.version)
+    batches = [stored[t].batch_id for t in times if t in stored]
+    batch = derived_batch(
+        PROFILES, {"use_case": context.use_case.name, "profile": name, "scores": batches, **context.again}
+    )
+    if ledgered(context.lake, PROFILES, batch) is None:
+        rows = read(context.spark, context.lake, table).where(F.col("batch_id").isin(batches))
+        made = build_frame_profiles(rows, Wanted((SCORE,), AS_OF, bins={SCORE: bins}))
+        commit(context.lake, PROFILES, batch, placed(context, made, name, context.as_of))
+    return kept_profiles(context, name, judged=True)
+
+
+def _labels(context: Context, scored: Scored, reported: dict[str, int]) -> drift.Watched | None:
+    times = _newer(context, scored)
+    clock = clock_of(context, times)
+    if not times:
+        return None
+    use_case, identity = context.use_case, scored.card["training_set_id"]
+    name = profile_name(context, f"labels of training set {identity}", clock)
+    reference = reference_profiles(context, training_sets_table(use_case), identity, name, (LABEL,), clock=clock)
+    rows = read_labels(context.spark, context.lake, use_case.name, use_case.label, times)
+    made = build_frame_profiles(rows, Wanted((LABEL,), AS_OF, bins={LABEL: _bins(reference)}))
+    newest = sorted((from_row(row.asDict()) for row in made.toLocalIterator()), key=day_of)
+    return _watched(context, reference, [], newest, reported) if newest else None
+
+
+def _newer(context: Context, scored: Scored) -> list[datetime]:
+    """The newest grid times with labels known at T that the model has not learnt from: as many days as are looked at.
+
+    Where a day has several times it counts once the labels of all of them have matured.
+    """
+    use_case = context.use_case
+    seen = {t for run in scored.card["times"]["final"] for t in decode_times([Run(**run)])}
+    newer = [t for t in training_times(context) if t not in seen]
+    newer = sorted(label_batches(context.lake, use_case.name, use_case.label, newer))
+    if within_a_day(context) and isinstance(use_case.grid.every, timedelta):
+        each, whole = Counter(t.date() for t in newer), DAY // use_case.grid.every
+        newer = [t for t in newer if each[t.date()] >= whole]
+    days = sorted({t.date() for t in newer})[-WINDOWS[-1] :]
+    return [t for t in newer if t.date() in days]
+
+
+def _watched(
+    context: Context,
+    reference: Sequence[ColumnProfile],
+    quiet: Sequence[ColumnProfile],
+    newest: Sequence[ColumnProfile],
+    reported: dict[str, int],
+) -> drift.Watched:
+    (whole,) = merged(p.of_all_days for p in reference)
+    column, bins = whole.key.column, _bins(reference)
+    return drift.Watched(
+        bins,
+        whole.sketch,
+        newest[-1].sketch,
+        days_of(context, [*reference, *quiet], column),
+        days_of(context, newest, column),
+        reported.get(column, 0),
+        event_of(context, column, day_of(newest[-1])),
+        drift.PREDICTIONS if column == SCORE else drift.LABELS,
+    )
+
+
+def _bins(reference: Sequence[ColumnProfile]) -> Bins:
+    bins = reference[0].bins
+    if bins is None:
+        raise ValueError(f"the profile of {reference[0].key.column} was not counted on bins")
+    return bins
