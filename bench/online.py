@@ -76,6 +76,10 @@ def sdk(online: str, keys: int, data: Path, out: Path) -> None:
     _measure(call, keys, data, out)
 
 
+# Feast ends a worker after a thousand requests, and with it the connections to it: here it may go on.
+SERVED = ("--host", "127.0.0.1", "--max-requests", "0")
+
+
 def server(online: str, keys: int, data: Path, out: Path) -> None:
     """Calls of Feast's own HTTP server with one worker, over one connection that is kept."""
     import requests
@@ -85,7 +89,7 @@ def server(online: str, keys: int, data: Path, out: Path) -> None:
         trial.bind(("127.0.0.1", 0))
         port = trial.getsockname()[1]
     feast = Path(sys.executable).with_name("feast")
-    words = [str(feast), "-f", str(out / "feature_store.yaml"), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    words = [str(feast), "-f", str(out / "feature_store.yaml"), "serve", *SERVED, "--port", str(port)]
     serving = subprocess.Popen([*words, "--no-access-log"])  # noqa: S603
     try:
         with requests.Session() as session:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bench import _redis
 from bench.harness import Contestant, Size, Target, main
 from bench.materialize import view
-from bench.online import ENTITIES, _key, answer, fill
+from bench.online import ENTITIES, SERVED, _key, answer, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +70,7 @@ def feast(online: str, connections: int, data: Path, out: Path) -> None:
         return functools.reduce(lambda total, name: total + float(values[name]["values"][0]), names, 0.0)
 
     program = Path(sys.executable).with_name("feast")
-    words = [str(program), "-f", str(out / "feature_store.yaml"), "serve", "--host", "127.0.0.1", "--no-access-log"]
+    words = [str(program), "-f", str(out / "feature_store.yaml"), "serve", *SERVED, "--no-access-log"]
     _measure([*words, "--port"], "/health", ask, score, connections, data, out)
 
 
