@@ -42,11 +42,11 @@ def serve(
     """Serves scores over HTTP, by the champion of each use case, with features from the online store."""
     known_root(root)
     settings = load_config(HOME / "conf", env, sets or ()).serve
-    if not settings.keys and not _loopback(host):
+    if not settings.keys and settings.oidc is None and not _loopback(host):
         raise TidemillError(
             "E_OPEN",
             f"the service would answer anyone who reaches {host}",
-            where="serve.keys, which is empty",
+            where="serve.keys, which is empty, and serve.oidc, which is not set",
             next_step="make a key with ./tidemill key NAME, or leave --host out to answer this machine only",
             exit_code=Exit.CONFIGURATION,
         )

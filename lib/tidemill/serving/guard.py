@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from tidemill.core.service_config import Serve
+    from tidemill.core.service_config import Oidc, Serve
+    from tidemill.serving.oidc import Tokens
 
 PROBES = ("/healthz", "/readyz")
 OPEN = (*PROBES, "/")
+_OF_ISSUER = "token of "  # no key is called so: a subject cannot take a key's share of the rate
 _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -45,6 +47,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Serve, note: Callable[[str, int, float], None]) -> None:
         self._app, self._settings, self._note = app, settings, note
+        self._tokens = None if settings.oidc is None else _tokens(settings.oidc)
         self._running = 0
         self._buckets: dict[str, tuple[float, float]] = {}  # caller: requests that are left, and when they were counted
 
@@ -67,7 +70,7 @@ class Guard:
             return
         self._running += 1
         try:
-            self._admit(scope)
+            self._admit(await self._caller(scope))
             body = await self._body(scope, receive)
         except TidemillError as error:
             await response_of(error, self._settings.retry_after)(scope, receive, sent)
@@ -77,11 +80,10 @@ class Guard:
             self._running -= 1
             self._note(scope["path"], status, time.monotonic() - started)
 
-    def _admit(self, scope: Scope) -> None:
+    def _admit(self, caller: str) -> None:
         settings = self._settings
         if self._running > settings.concurrency:
             raise refused("E_BUSY", "too many requests are being worked on", "service", "come back later")
-        caller = self._caller(scope)
         left, counted = self._buckets.get(caller, (float(settings.burst), time.monotonic()))
         now = time.monotonic()
         left = min(float(settings.burst), left + (now - counted) * settings.rate)
@@ -89,14 +91,17 @@ class Guard:
         if left < 1:
             raise refused("E_RATE", f"more than {settings.rate:g} requests a second", "caller", "come back later")
 
-    def _caller(self, scope: Scope) -> str:
-        if not self._settings.keys:
+    async def _caller(self, scope: Scope) -> str:
+        """Who asks; the empty text where nobody is asked for a key."""
+        if not self._settings.keys and self._tokens is None:
             return ""
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         kind, _, key = given.partition(b" ")
         digest = sha256(key.strip()).hexdigest()
         # Every key is compared to its end, so that the time tells nothing.
         found = [name for name, held in self._settings.keys.items() if hmac.compare_digest(digest, held)]
+        if kind.lower() == b"bearer" and not found and self._tokens is not None and key.count(b".") == 2:
+            return f"{_OF_ISSUER}{await asyncio.to_thread(self._tokens.caller, key.strip().decode('ascii', 'replace'))}"
         if kind.lower() != b"bearer" or not found:
             raise refused("E_KEY", "the key is missing or not known", "header Authorization", "send `Bearer KEY`")
         return found[0]
@@ -123,6 +128,12 @@ class Guard:
         except TimeoutError:
             raise refused("E_BODY_SLOW", "the body took too long to arrive", "body", "send it at once") from None
         return b"".join(parts)
+
+
+def _tokens(settings: Oidc) -> Tokens:
+    from tidemill.serving.oidc import Tokens  # and its libraries, where they are needed
+
+    return Tokens(settings)
 
 
 def _whole(body: bytes, receive: Receive) -> Receive:

@@ -19,6 +19,7 @@ STATUS = {
     "E_BODY_TYPE": 415,
     "E_BUSY": 503,
     "E_DEADLINE": 503,
+    "E_ISSUER": 503,
     "E_KEY": 401,
     "E_NOT_READY": 503,
     "E_NO_REASONS": 404,
