@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
-from shopkeeping import ALL_JOBS, as_csv, orders, versions
+from shopkeeping import as_csv, orders, versions
 from sklearn.metrics import accuracy_score, roc_auc_score
 from tidemill.core.failpoints import Crashed, armed
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from conftest import Shop
 
-TIMES = ("2024-03-01", "2024-03-11", "2024-03-21")
-LATER = "2024-03-25"  # labels of the last of them have not matured by then
+TIMES = ("2024-03-11", "2024-03-21", "2024-03-31")
+LATER = TIMES[-1]  # when the labels of the others have matured
 FEW = ("--set", "monitor.minimum_rows=5")
 
 
@@ -50,33 +50,27 @@ def pairs(shop: Shop, day: str, version: str) -> tuple[list[float], list[float],
 
 @pytest.fixture
 def scored(make_shop: Callable[[str], Shop], spark: object) -> Shop:
-    """A shop whose first champion has scored three times, with all that was delivered by the first of them."""
+    """A shop whose first champion has scored three times; of the last no label is known yet."""
     shop = make_shop("var")
     declared = Path(shop.repo / "shop.py")
     text = declared.read_text("utf-8").replace("splits=", 'slices=("events_count_10d",),\n    splits=')
     declared.write_text(text, encoding="utf-8")
-    for n, day in enumerate(TIMES):
-        until = datetime.fromisoformat(day)
-        since = datetime.fromisoformat(TIMES[n - 1]) if n else datetime.min  # noqa: DTZ901 - as the files are written
-        shop.deliver(f"{day}.csv", as_csv(r for r in orders() if since <= r[1] < until))
-        jobs = ALL_JOBS if not n else "ingest refine build_features score"
-        code, summary = shop.run(jobs, "--as-of", day)
-        assert code == 0, summary
+    shop.deliver("orders.csv", as_csv(r for r in orders() if r[1] < datetime.fromisoformat(LATER)))
+    code, summary = shop.run("ingest refine build_features train promote", "--as-of", TIMES[0])
+    assert code == 0, summary
+    code, summary = shop.run("build_features score", "--from", TIMES[0], "--until", f"{LATER}T00:00:01")
+    assert code == 0, summary
     return shop
 
 
 def test_matured_predictions_are_judged_once_by_a_later_run(scored: Shop) -> None:
-    assert [r["kind"] for r in table(scored, "ops.performance")] == ["expected"]
-    first, last = datetime.fromisoformat(TIMES[-1]), datetime.fromisoformat(LATER)
-    scored.deliver("more.csv", as_csv(r for r in orders() if first <= r[1] < last))
-    assert scored.run("ingest refine build_features score", "--as-of", LATER)[0] == 0
     with armed("monitor.between_tables"), pytest.raises(Crashed):
         scored.run("monitor", "--as-of", LATER, *FEW)
     code, summary = scored.run("monitor", "--as-of", LATER, *FEW)
     assert code == 0, summary
     assert summary["steps"][-1]["counts"]["matured"] == 2
     rows = realised(scored)
-    assert days_of(rows) == ["2024-03-01", "2024-03-11"]  # the labels of 2024-03-21 are not known yet
+    assert days_of(rows) == ["2024-03-11", "2024-03-21"]
     for day in TIMES[:2]:
         labels, scores, decided = pairs(scored, day, "1")
         mine = {r["metric"]: r for r in rows if days_of([r]) == [day] and r["slice"] is None}
@@ -91,32 +85,32 @@ def test_matured_predictions_are_judged_once_by_a_later_run(scored: Shop) -> Non
     assert all(r["rows"] >= 5 for r in sliced)
     page = Path(summary["report"]).read_text("utf-8")
     assert "Expected and realised" in page
-    assert "2 of 4 as-of times wait for their labels" in page
+    assert "1 of 3 as-of times wait for their labels" in page
 
     before = versions(scored.root)
     assert scored.run("monitor", "--as-of", LATER, *FEW)[1]["status"] == "skipped"
     assert versions(scored.root) == before
 
     # An order that was delivered late: whoever was held for gone had come back.
-    held = {r["customer"] for r in table(scored, "gold.shop_labels") if days_of([r]) == ["2024-03-11"] and r["label"]}
-    there = {r["customer"] for r in table(scored, "gold.shop_predictions") if days_of([r]) == ["2024-03-21"]}
+    held = {r["customer"] for r in table(scored, "gold.shop_labels") if days_of([r]) == ["2024-03-21"] and r["label"]}
+    there = {r["customer"] for r in table(scored, "gold.shop_predictions") if days_of([r]) == ["2024-03-31"]}
     back = min(held - there)
-    scored.deliver("late.csv", as_csv([(back, datetime(2024, 3, 15, 12, tzinfo=UTC), "9.00")]))
+    scored.deliver("late.csv", as_csv([(back, datetime(2024, 3, 25, 12, tzinfo=UTC), "9.00")]))
     assert scored.run("ingest refine", "--as-of", LATER)[0] == 0
     code, summary = scored.run("monitor", "--as-of", LATER, *FEW)
     assert code == 0, summary
     again = realised(scored)[:]
     added = [r for r in again if r["judged_at"] > max(one["judged_at"] for one in rows)]
-    assert days_of(added) == ["2024-03-11"]
+    assert days_of(added) == ["2024-03-21"]
     assert len(again) == len(rows) + len(added)
-    labels, scores, _ = pairs(scored, "2024-03-11", "1")
+    labels, scores, _ = pairs(scored, "2024-03-21", "1")
     value = next(r["value"] for r in added if r["metric"] == "roc_auc" and r["slice"] is None)
     assert value == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-    assert value != next(r["value"] for r in rows if r["metric"] == "roc_auc" and days_of([r]) == ["2024-03-11"])
+    assert value != next(r["value"] for r in rows if r["metric"] == "roc_auc" and days_of([r]) == ["2024-03-21"])
     assert scored.run("monitor", "--as-of", LATER, *FEW)[1]["status"] == "skipped"
 
     # The last one matures, and only that one is judged.
-    rest = [r for r in orders() if last <= r[1] < datetime(2024, 4, 1)]  # noqa: DTZ001 - as the files are written
-    scored.deliver("rest.csv", as_csv(rest))
-    assert scored.run("ingest refine build_features score monitor", "--as-of", "2024-04-01", *FEW)[0] == 0
-    assert days_of([r for r in realised(scored) if r not in again]) == ["2024-03-21"]
+    first, last = datetime.fromisoformat(LATER), datetime.fromisoformat("2024-04-10")
+    scored.deliver("rest.csv", as_csv(r for r in orders() if first <= r[1] < last))
+    assert scored.run("ingest refine build_features score monitor", "--as-of", "2024-04-10", *FEW)[0] == 0
+    assert days_of([r for r in realised(scored) if r not in again]) == ["2024-03-31"]

@@ -28,6 +28,11 @@ def test_nothing_fires_on_a_quiet_day() -> None:
         ),
         ({"realised": 0.79, "baseline": 0.795}, "one feature alone did better than the model on matured labels"),
         ({"realised": 0.74}, "the realised roc_auc of 0.74 is 20% worse than the gate promised"),
+        # what an earlier version reached is held against what that one had promised
+        (
+            {"realised": 0.78, "promised_then": 0.9},
+            "the realised roc_auc of 0.78 is 30% worse than the gate promised",
+        ),
         ({"expected": 0.71}, "the expected roc_auc of 0.71 is 30% worse than the gate promised"),
         ({"new_times": 2}, "labels of 2 as-of time(s) have matured since it was trained"),
     ],
@@ -45,6 +50,7 @@ def test_each_trigger(changed: dict[str, Any], reason: str) -> None:
         {"drift": ("alert", "alert", "ok", "ok", "alert"), "drifted": 0.5},
         {"drift": ("alert", "alert", "alert"), "drifted": 0.1},
         {"realised": 0.78, "baseline": 0.7},
+        {"realised": 0.74, "promised_then": 0.75},
         {"new_times": 1},
     ],
 )
