@@ -33,7 +33,7 @@ def entry(day: int, run: str, verdict: VerdictName = "ok", moved: tuple[str, ...
 def test_what_changed_is_told_against_the_judgement_before() -> None:
     found = overview([entry(1, "r1"), entry(2, "r2", "warn", ("a", "b"), version="2"), entry(3, "r3", version="2")], "")
     first, second, third = (one.changes for one in found.judgements)
-    assert first == ()
+    assert first == ("This is the first report.",)
     assert second == (
         "Verdict: OK → Warning.", "Scored by version 2, before by 1.", "a: its level is up.", "b: its level is up.",
         "Retraining: none → retrain.",

@@ -104,7 +104,7 @@ def _judgement(before: Entry | None, now: Entry) -> Judgement:
 
 def _changes(before: Entry | None, now: Entry) -> tuple[str, ...]:
     """What differs from the judgement before; of the first, what moved."""
-    found = []
+    found = [] if before is not None else ["This is the first report."]
     if before is not None and before["verdict"] != now["verdict"]:
         verdicts = (VERDICT_WORDS[entry["verdict"]] for entry in (before, now))
         found.append("Verdict: {} → {}.".format(*verdicts))
