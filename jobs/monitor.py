@@ -58,7 +58,7 @@ def _judge(context: Context) -> Result:
     raised = alerting.find_alerts(context, scored, moved, known)
     points = track.track_points(context, matured)
     report = monitoring.write_report(context, scored, moved, verdict, decision, raised, realised, expected, points)
-    indexing.write_index(context, scored, report, found, verdict, decision, raised, realised, expected)
+    indexing.write_index(context, scored, report, found, verdict, decision, raised, points, expected)
     notes = telling.tell_and_keep(context, raised, {**scored.judged, "realised": known.judged_rows if known else ""})
     write_gauges(context, scored, found, verdict, raised, known, expected)
     failpoint("monitor.reported")

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from monitoring.test_drift import made
-from tidemill.core.time import parse_time, to_micros
 from tidemill.monitoring.alerts import Alert
 from tidemill.monitoring.drift import Verdict, VerdictName
 from tidemill.monitoring.overview import entry_of, overview
 from tidemill.monitoring.retraining import Decision
+from tidemill.pages.track import TrackPoint
 from tidemill.pages.values import RMSE
 from tidemill.stats.expected import Estimate
 
@@ -18,14 +18,14 @@ GENERATED = "2026-03-01T00:00:00Z"
 def entry(day: int, run: str, verdict: VerdictName = "ok", moved: tuple[str, ...] = (), **facts: str) -> dict[str, Any]:
     at = f"2026-01-{day:02d}T00:00:00Z"
     told = {"use_case": "shop", "as_of": at, "run_id": run, "generated": GENERATED, "page": f"{run}/x.html"}
-    point = {"at": to_micros(parse_time(at)), "rows": 5, "value": 0.8, "baseline": None, "positive_rate": 0.1}
+    matured = TrackPoint(at, "1", rows=5, realised=0.8)
     return entry_of(
         facts=told | {"task": "binary", "version": "1"} | facts,
         found=[*(replace(made(name, "warn"), reason="its level is up") for name in moved), made("calm", "ok")],
         verdict=Verdict(verdict, "what was found"),
         decision=Decision("none" if verdict == "ok" else "retrain", ("it is time",)),
         alerts=[Alert("warn", "drift", f"shop.{name}", "it moved") for name in moved],
-        points=[point],
+        points=[matured, TrackPoint(GENERATED, "1", expected=0.8)],
         expected=Estimate(None, "too few rows"),
     )
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tidemill.cli.judging import Scored
     from tidemill.monitoring import drift
     from tidemill.monitoring.alerts import Alert
-    from tidemill.monitoring.performance import Realised
     from tidemill.monitoring.retraining import Decision
+    from tidemill.pages.track import TrackPoint
     from tidemill.stats.expected import Estimate
 
 
@@ -32,7 +32,7 @@ def write_index(
     verdict: drift.Verdict,
     decision: Decision,
     raised: Sequence[Alert],
-    realised: Realised | None,
+    points: Sequence[TrackPoint],
     expected: Estimate,
 ) -> None:
     """Keeps the run's page by its as-of time, leaves what the index tells of it, and writes the index anew.
@@ -57,7 +57,7 @@ def write_index(
         verdict=verdict,
         decision=decision,
         alerts=raised,
-        points=() if realised is None else realised.by_time,
+        points=points,
         expected=expected,
     )
     write_json(folder / JUDGED.format(_stamp(at)), made)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.time import format_time, from_micros
 from tidemill.monitoring import drift
 from tidemill.monitoring.alerts import in_order
 from tidemill.pages.overview import Judgement, Overview
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.retraining import Decision
+    from tidemill.pages.track import TrackPoint
     from tidemill.stats.expected import Estimate
 
     Entry = Mapping[str, Any]
@@ -31,7 +31,7 @@ def entry_of(
     verdict: drift.Verdict,
     decision: Decision,
     alerts: Sequence[Alert],
-    points: Sequence[Mapping[str, Any]],
+    points: Sequence[TrackPoint],
     expected: Estimate,
 ) -> dict[str, Any]:
     """What a judgement leaves for the index, as JSON can hold it.
@@ -42,7 +42,7 @@ def entry_of(
         verdict: over all of them.
         decision: about retraining.
         alerts: what was raised.
-        points: realised performance by as-of time.
+        points: the scores of each as-of time; those whose labels have matured are told of.
         expected: of the scores, before their labels.
     """
     value = expected.value
@@ -64,13 +64,15 @@ def entry_of(
         },
         "points": [
             {
-                "as_of": format_time(from_micros(p["at"])),
-                "rows": p["rows"],
-                "metric": p["value"],
-                "baseline": p["baseline"],
-                "positive_rate": p["positive_rate"],
+                "as_of": p.as_of,
+                "rows": p.rows,
+                "metric": p.realised,
+                "baseline": p.baseline,
+                "low": p.low,
+                "high": p.high,
             }
             for p in points
+            if p.rows is not None
         ],
     }
 
