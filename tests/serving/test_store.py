@@ -88,7 +88,7 @@ def test_while_the_store_is_away_callers_are_told_to_come_back(
 def test_load_with_new_champions_and_a_store_that_goes_and_comes(
     serve: Serve, place: Place, promote: Promote, own_redis: Redis, redis_place: Place, seconds: int
 ) -> None:
-    running, away = serve(redis_place, rate=1e6, burst=1_000_000, timeout=0.6), list[float]()
+    running, away = serve(redis_place, rate=1e6, burst=1_000_000), list[float]()
 
     def disturb() -> None:
         with own_redis.client() as client:
