@@ -70,9 +70,10 @@ if [[ -z $switch && $# -eq 0 ]]; then
   fi
   # Two halves side by side: a session of Spark on small data keeps one core busy, and waits for the disk.
   printf '== pytest tests/e2e, and beside it pytest of all else\n'
-  tests whole tests/e2e >"$results/whole.txt" 2>&1 &
+  slowest=(--durations=15 --durations-min=10)
+  tests whole tests/e2e "${slowest[@]}" >"$results/whole.txt" 2>&1 &
   whole_runs=$!
-  tests rest --ignore=tests/e2e || status=$?
+  tests rest --ignore=tests/e2e "${slowest[@]}" || status=$?
   wait "$whole_runs" || status=$?
   whole_runs=""
   cat "$results/whole.txt"

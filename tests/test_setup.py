@@ -600,7 +600,8 @@ def test_test_sh_runs_linters_and_tests(tree: Tree) -> None:
     assert done.returncode == 0, done.stderr
     assert any("requirements-dev.lock" in call for call in tree.calls)
     linters = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
-    halves = [f"-P -m pytest -m {USUAL} --junit-xml=X {half}" for half in ("--ignore=tests/e2e", "tests/e2e")]
+    slowest = "--durations=15 --durations-min=10"
+    halves = [f"-P -m pytest -m {USUAL} --junit-xml=X {half} {slowest}" for half in ("--ignore=tests/e2e", "tests/e2e")]
     assert checks(tree)[: len(linters)] == linters
     assert sorted(checks(tree)[len(linters) :]) == halves
     tree.forget_calls()
