@@ -62,6 +62,8 @@ def predictions_of(context: Context, version: str) -> dict[datetime, ledger.Entr
 
 def _matured(context: Context, mark: datetime) -> tuple[datetime, ...]:
     use_case = context.use_case
-    firsts = [first_event(context.lake, context.silver(s)) for s in use_case.sources]
+    # What only tells the outcome says nothing of a time that lies before it.
+    seen = {s for view in use_case.views for s in view.sources} | {use_case.label.population.source}
+    firsts = [first_event(context.lake, context.silver(s)) for s in seen]
     first = max(f for f in firsts if f is not None)
     return matured_times(use_case.grid, mark, use_case.label.matures_after, first, use_case.splits.history)
