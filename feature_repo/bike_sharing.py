@@ -65,7 +65,7 @@ BIKE_SHARING = UseCase(
     label=Label(
         "rented_in_the_hour",
         horizon=hours(1),
-        population=ActiveWithin(RENTALS, DAY),
+        population=ActiveWithin(RENTALS, WEEK),  # a storm that closes it for days does not end it
         outcome=ValueAt(RENTALS, "rented", after=hours(0)),
     ),
     task="regression",
