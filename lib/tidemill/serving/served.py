@@ -12,7 +12,7 @@ import tidemill.declare  # noqa: F401 - the classes that a frozen declaration na
 from tidemill.core.frozen import thaw
 from tidemill.models.card import CARD, DECLARATION
 from tidemill.models.onnx_scoring import load_checked
-from tidemill.models.reasons import load_explainer
+from tidemill.models.reasons import make_explainer, read_parts
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 
 if TYPE_CHECKING:
@@ -33,14 +33,19 @@ class Served:
         version: of the model.
         threshold: from which score on the prediction is 1, or None where the score is the prediction.
         scorer: has given the scores of the sample that is kept with the model.
-        explainer: of the scores; None where nothing explains them.
+        parts: what explains the scores is made of; None where nothing does.
     """
 
     use_case: UseCase
     version: str
     threshold: float | None
     scorer: Scorer
-    explainer: Explainer | None
+    parts: Mapping[str, bytes] | None
+
+    @cached_property
+    def explainer(self) -> Explainer | None:
+        """What explains the scores, made when it is first asked for: that of a booster takes seconds and 140 MB."""
+        return None if self.parts is None else make_explainer(self.parts)
 
     @cached_property
     def missing(self) -> Mapping[str, float | None]:
@@ -58,8 +63,8 @@ def load_served(registry: Registry, version: Version) -> Served:
     card = registry.document(version, CARD)
     with TemporaryDirectory(dir=registry.temporary) as folder:
         graph = registry.fetch(version, GRAPH_FOLDER, Path(folder))
-        scorer, explainer = load_checked(graph), load_explainer(graph)
+        scorer, parts = load_checked(graph), read_parts(graph)
     unknown = sorted(set(scorer.inputs) - {f.name for f in use_case.features})
     if unknown:
         raise ValueError(f"the model reads {', '.join(unknown)}, which no view of its declaration has")
-    return Served(use_case, version.version, card["threshold"], scorer, explainer)
+    return Served(use_case, version.version, card["threshold"], scorer, parts)
