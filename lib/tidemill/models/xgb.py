@@ -38,7 +38,7 @@ class _InOneTask:
     """Fits the model of its base, where one worker fits, without what only several need.
 
     The base gathers its workers in a barrier stage, takes a pandas object for each row, and judges the training rows
-    after each round, all of which costs as much as half of the fit. An ordinary task takes Arrow batches instead.
+    after each round. An ordinary task takes Arrow batches instead, and makes the same booster.
     """
 
     def _fit(self: Any, dataset: DataFrame) -> Any:
