@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from tidemill.cli.auditing import findings_of
 from tidemill.cli.models import learned_the_same
-from tidemill.core.time import Run, decode_times, parse_time
+from tidemill.core.time import parse_time
 from tidemill.data.read import read
 from tidemill.features.audit import failed
 from tidemill.models.baseline import Baseline
-from tidemill.models.card import CARD
+from tidemill.models.card import CARD, times_of
 from tidemill.models.champion import champion_scores
 from tidemill.models.comparison import Asked, Comparison
 from tidemill.models.gate_rows import build_gate_rows, compare_frame
@@ -91,7 +91,7 @@ def _compare(
     if champion is not None:
         context.progress.say("scoring the gate with the champion")
         own = registry.document(champion, CARD)
-        if _has_seen(own, _times(card, "gate")[0]):
+        if _has_seen(own, times_of(card, "gate")[0]):
             represented = "the champion had seen the gate's outcomes"
         elif not learned_the_same(registry, champion, use_case):
             represented = "the champion was trained on other features or another label"
@@ -110,11 +110,7 @@ def _compare(
 
 def _has_seen(card: dict[str, Any], gate: datetime) -> bool:
     """Whether a model learned at the gate's first time or later, or from labels that were not known by then."""
-    return _times(card, "final")[-1] >= gate or parse_time(card["trained_until"]) > gate
-
-
-def _times(card: dict[str, Any], fit: str) -> list[datetime]:
-    return list(decode_times([Run(**run) for run in card["times"][fit]]))
+    return times_of(card, "final")[-1] >= gate or parse_time(card["trained_until"]) > gate
 
 
 def _leaks(context: Context, card: dict[str, Any]) -> tuple[str, ...] | None:

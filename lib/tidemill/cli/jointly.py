@@ -8,8 +8,9 @@ from pyspark.sql import functions as F
 
 from tidemill.cli.plan import gold_builder
 from tidemill.cli.profiling import DAY, judged_times, within_a_day
-from tidemill.core.time import MICROSECOND, Run, decode_times
+from tidemill.core.time import MICROSECOND
 from tidemill.data.read import read
+from tidemill.models.card import times_of
 from tidemill.models.scoring import build_scoring_rows
 from tidemill.models.tables import training_sets_table
 from tidemill.monitoring.joint import build_joint
@@ -26,8 +27,8 @@ def find_joint_drift(context: Context, scored: Scored) -> Joint | None:
     if not limits.joint_rows or scored.population < limits.minimum_rows:
         return None
     context.progress.say("scored rows beside training rows")
-    trained = [t for run in card["times"]["final"] for t in decode_times([Run(**run)])]
-    since = max(trained) - DAY + MICROSECOND if within_a_day(context) else max(trained)
+    newest = times_of(card, "final")[-1]
+    since = newest - DAY + MICROSECOND if within_a_day(context) else newest
     rows = read(context.spark, context.lake, training_sets_table(use_case))
     rows = rows.where(F.col("training_set_id") == card["training_set_id"])
     now = build_scoring_rows(gold_builder(context), use_case, judged_times(context, scored.version.version)).frame

@@ -25,7 +25,6 @@ from tidemill.cli.profiling import (
     season_and_year,
     within_a_day,
 )
-from tidemill.core.time import Run, decode_times
 from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.profile_rows import from_row
 from tidemill.data.profile_work import Wanted, merged
@@ -34,6 +33,7 @@ from tidemill.data.read import read
 from tidemill.features.gold import label_batches, read_labels
 from tidemill.features.labels import LABEL
 from tidemill.features.pairs import AS_OF
+from tidemill.models.card import times_of
 from tidemill.models.tables import SCORE, gate_scores_table, predictions_table, training_sets_table
 from tidemill.monitoring import drift
 from tidemill.monitoring.calibration import WINDOWS
@@ -112,7 +112,7 @@ def _newer(context: Context, scored: Scored) -> list[datetime]:
     Where a day has several times it counts once the labels of all of them have matured.
     """
     use_case = context.use_case
-    seen = {t for run in scored.card["times"]["final"] for t in decode_times([Run(**run)])}
+    seen = set(times_of(scored.card, "final"))
     newer = [t for t in training_times(context) if t not in seen]
     newer = sorted(label_batches(context.lake, use_case.name, use_case.label, newer))
     if within_a_day(context) and isinstance(use_case.grid.every, timedelta):

@@ -9,10 +9,9 @@ from pyspark.sql import functions as F
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.frozen import thaw
 from tidemill.core.runs import run_folder, write_json
-from tidemill.core.time import Run, decode_times
 from tidemill.data.read import read
 from tidemill.features.pinned_gold import join_pinned
-from tidemill.models.card import CARD, DECLARATION
+from tidemill.models.card import CARD, DECLARATION, times_of
 from tidemill.models.pipelines import with_score
 from tidemill.models.reproduce import compare, fit_again
 from tidemill.models.splits import plan_splits
@@ -50,7 +49,7 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
     use_case: UseCase = thaw(registry.document(version, DECLARATION))
     settings = context.config.train.model_copy(update=card["fit"])
     key, identity = use_case.entity.key, card["training_set_id"]
-    final = decode_times([Run(**run) for run in card["times"]["final"]])
+    final = times_of(card, "final")
     plan = plan_splits(final, use_case.splits, use_case.label.matures_after, use_case.grid)
     kept = _rows(context, use_case, identity).persist()
     try:

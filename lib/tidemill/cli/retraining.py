@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.cli.plan import training_times
-from tidemill.core.time import Run, decode_times, format_time, parse_time
+from tidemill.core.time import format_time, parse_time
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
+from tidemill.models.card import times_of
 from tidemill.monitoring import drift
 from tidemill.monitoring.retraining import NONE, RETRAIN, Decision, Signals, decide
 from tidemill.monitoring.tables import DECISIONS
@@ -40,7 +41,7 @@ def decide_retraining(
 ) -> Decision:
     """Whether to retrain, by what is known at T; kept with its reasons."""
     card, metric = scored.card, context.use_case.metric
-    seen = {t for run in card["times"]["final"] for t in decode_times([Run(**run)])}
+    seen = set(times_of(card, "final"))
     earlier = [row["drift"] for row in _decisions(context)]
     decision = decide(
         Signals(

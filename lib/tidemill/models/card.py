@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.time import encode_times, format_time
+from tidemill.core.time import Run, decode_times, encode_times, format_time
 from tidemill.models.candidates import leaderboard
 from tidemill.models.metric_values import as_values, scalars
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from tidemill.models.candidates import Candidate
@@ -84,6 +85,11 @@ def build_card(
         "search": found.said,
         "candidates": [_row(c, found, places[c.name]) for c in found.candidates],
     }
+
+
+def times_of(card: Mapping[str, Any], fit: str) -> tuple[datetime, ...]:
+    """The as-of times of a card's `final`, `gate` or `gate_train` rows, oldest first."""
+    return decode_times([Run(**run) for run in card["times"][fit]])
 
 
 def _slice(found: Slice) -> dict[str, Any]:

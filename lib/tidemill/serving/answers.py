@@ -111,27 +111,28 @@ def build_answers(
         Of each question its answers, in the order of its entities; or E_REQUEST (usage), which stops no other question,
         where a given value is not one that a view asks for.
     """
-    stand, waiting = served.missing, iter(rows)
-    found: list[list[Answer] | TidemillError] = []
-    taken: list[tuple[int, Inquiry, list[OnlineRow], list[dict[str, Value]]]] = []
-    for place, question in enumerate(questions):
-        held = [next(waiting) for _ in question.asked]
-        # As training and batch do: what has no value has the one that is declared for that.
-        filled = [{n: stand[n] if v is None else v for n, v in row.features.items()} for row in held]
-        given = zip(question.asked, filled, strict=True)
-        try:
-            features = [with_request(served.use_case.views, row, item.given) for item, row in given]
-        except TidemillError as error:
-            found.append(error)
-        else:
-            found.append([])
-            taken.append((place, question, held, features))
-    scores = served.scorer.score_rows([row for *_, features in taken for row in features])
-    at = 0
-    for place, question, held, features in taken:
-        found[place] = _answers(served, question, held, features, scores[at : at + len(features)], settings, now)
-        at += len(features)
-    return found
+    waiting = iter(rows)
+    held = [[next(waiting) for _ in question.asked] for question in questions]
+    features = [_features(served, question, mine) for question, mine in zip(questions, held, strict=True)]
+    taken = [row for found in features if not isinstance(found, TidemillError) for row in found]
+    scores = iter(served.scorer.score_rows(taken))
+    return [
+        found
+        if isinstance(found, TidemillError)
+        else _answers(served, question, mine, found, np.array([next(scores) for _ in found]), settings, now)
+        for question, mine, found in zip(questions, held, features, strict=True)
+    ]
+
+
+def _features(served: Served, question: Inquiry, rows: Sequence[OnlineRow]) -> list[dict[str, Value]] | TidemillError:
+    """What is scored for each entity of a question, or why the question is refused."""
+    # As training and batch do: what has no value has the one that is declared for that.
+    filled = [{n: served.missing[n] if v is None else v for n, v in row.features.items()} for row in rows]
+    given = zip(question.asked, filled, strict=True)
+    try:
+        return [with_request(served.use_case.views, row, item.given) for item, row in given]
+    except TidemillError as error:  # of this question, and of no other
+        return error
 
 
 def _answers(

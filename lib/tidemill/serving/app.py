@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tidemill.serving.served import Served
     from tidemill.serving.service import Service
 
-_REFUSALS = {
+_REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": said}
     for status, said in (
         (400, "An object of the body has two values of one name."),
@@ -116,14 +117,9 @@ def _add_answers(app: FastAPI, service: Service) -> None:
         return {"use_cases": [_described(served) for _, served in sorted(service.champions.models.items())]}
 
     body = {"required": True, "content": {"application/json": {"schema": question_schema()}}}
+    post = partial(app.post, tags=["answers"], responses=_REFUSALS, openapi_extra={"requestBody": body})
 
-    @app.post(
-        "/v1/{use_case}/predict",
-        tags=["answers"],
-        response_model=Predictions,
-        responses=_REFUSALS,  # type: ignore[arg-type]
-        openapi_extra={"requestBody": body},
-    )
+    @post("/v1/{use_case}/predict", response_model=Predictions)
     async def predict(use_case: str, request: Request) -> Response:
         """Scores entities; each answer says how old the features are that it was made from."""
         served, count = service.model(use_case), service.settings.reasons
@@ -132,13 +128,7 @@ def _add_answers(app: FastAPI, service: Service) -> None:
         answers = await service.predict(served, request, count)
         return Response(predictions_of(served, answers).model_dump_json(), media_type="application/json")
 
-    @app.post(
-        "/v1/{use_case}/explain",
-        tags=["answers"],
-        response_model=Explanations,
-        responses=_REFUSALS,  # type: ignore[arg-type]
-        openapi_extra={"requestBody": body},
-    )
+    @post("/v1/{use_case}/explain", response_model=Explanations)
     async def explain(use_case: str, request: Request) -> Response:
         """Scores entities, and says what every feature did to each score."""
         served = service.model(use_case)
