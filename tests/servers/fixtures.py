@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from servers import process
 from servers.chromium import Chromium
 from servers.kafka import Kafka
 from servers.postgres import Postgres
@@ -33,52 +34,45 @@ def postgres() -> Iterator[Postgres]:
     """A running PostgreSQL; tests tell their tables apart by name."""
     programs = needed("PostgreSQL", "TIDEMILL_POSTGRES_BIN", "TIDEMILL_NO_POSTGRES")
     # Not below pytest's own folder: only its owner may enter that, and the server may run as another user.
-    with tempfile.TemporaryDirectory(prefix="tidemill-postgres-") as folder:
-        server = Postgres(Path(folder), programs)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="tidemill-postgres-") as folder,
+        process.running(Postgres(Path(folder), programs)) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Redis]:
     """A running Redis with nothing in it but what tests leave; they tell their projects apart by name."""
     program = needed("Redis", "TIDEMILL_REDIS", "TIDEMILL_NO_REDIS")
-    with tempfile.TemporaryDirectory(prefix="tidemill-redis-") as folder:
-        server = Redis(Path(folder), program)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="tidemill-redis-") as folder,
+        process.running(Redis(Path(folder), program)) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Chromium]:
     """A running browser."""
     program = needed("Chromium", "TIDEMILL_CHROMIUM", "TIDEMILL_NO_CHROMIUM")
-    with tempfile.TemporaryDirectory(prefix="tidemill-chromium-", ignore_cleanup_errors=True) as folder:
-        browser = Chromium(Path(folder), program)
-        try:
-            browser.start()
-            yield browser
-        finally:
-            browser.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="tidemill-chromium-", ignore_cleanup_errors=True) as folder,
+        process.running(Chromium(Path(folder), program)) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture
 def alert_path() -> Iterator[tuple[Prometheus, list[tuple[str, Any]]]]:
     """Pushgateway, Prometheus and Alertmanager, and what the receiver at their end got."""
     programs = needed("Prometheus", "TIDEMILL_PROMETHEUS_BIN", "TIDEMILL_NO_PROMETHEUS")
-    with tempfile.TemporaryDirectory(prefix="tidemill-prometheus-") as folder, webhook() as (port, got):
-        servers = Prometheus(Path(folder), programs, f"http://127.0.0.1:{port}/chat")
-        try:
-            servers.start()
-            yield servers, got
-        finally:
-            servers.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="tidemill-prometheus-") as folder,
+        webhook() as (port, got),
+        process.running(Prometheus(Path(folder), programs, f"http://127.0.0.1:{port}/chat")) as servers,
+    ):
+        yield servers, got
 
 
 @pytest.fixture(scope="session")

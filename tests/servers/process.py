@@ -8,14 +8,39 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 HOST = "127.0.0.1"
 # Below the ports that systems hand out for outgoing connections: one of those could take a killed server's port before
 # it is started again.
 PORTS = range(20000, 32000)
 START_SECONDS = 60
+
+
+class Server(Protocol):
+    """What can be started, and ended."""
+
+    def start(self) -> None:
+        """Returns when it answers."""
+
+    def stop(self) -> None:
+        """Ends it."""
+
+
+S = TypeVar("S", bound=Server)
+
+
+@contextmanager
+def running(server: S) -> Iterator[S]:
+    """A server while it is needed; it is ended, too, where it does not start."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def free_port() -> int:

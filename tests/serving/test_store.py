@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from load import check, swap_under_load
+from servers import process
 from servers.fixtures import needed
 from servers.redis import Redis
 from service_ground import HOME, fill_store
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[Redis]:
     """A server that the test may stop."""
-    server = Redis(tmp_path, needed("Redis", "TIDEMILL_REDIS", "TIDEMILL_NO_REDIS"))
-    server.start()
-    yield server
-    server.stop()
+    with process.running(Redis(tmp_path, needed("Redis", "TIDEMILL_REDIS", "TIDEMILL_NO_REDIS"))) as server:
+        yield server
 
 
 @pytest.fixture
