@@ -42,6 +42,13 @@ class OnlineReader:
         self._alone = threading.Lock()
         # Said whenever the registry is read. `quiet` is for one thread, and here are several.
         warnings.filterwarnings("ignore", "The spark data source API", RuntimeWarning)
+        if store.config.online_store.type == "redis":
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+
+            # Its client would wait for seconds between tries, and with it everybody who asks, also once it is back.
+            client = store._get_provider().online_store._get_client(store.config.online_store)
+            client.set_retry(Retry(NoBackoff(), 1))
 
     def check(self, views: Iterable[FeatureView]) -> None:
         """Refuses views that cannot be read: reads look into a copy of the registry, which is fetched anew.
