@@ -1,6 +1,7 @@
 """What the console command takes from an environment, and from a model's card."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tidemill.cli.environment import store_description, tracking_of
@@ -18,7 +19,12 @@ def test_a_key_that_is_set_goes_before_the_environment(tmp_path: Path, monkeypat
     monkeypatch.setenv("TIDEMILL_TRACKING", "http://models.example:5000")
     asked = list[tuple[object, ...]]()
     monkeypatch.setattr("tidemill.models.registry.Registry", lambda *given: asked.append(given))
-    monkeypatch.setattr("tidemill.features.feast_store.open_store", lambda *given: asked.append(given))
+
+    def open_store(*given: object) -> SimpleNamespace:
+        asked.append(given)
+        return SimpleNamespace(config=SimpleNamespace(online_store=SimpleNamespace(type="sqlite")))
+
+    monkeypatch.setattr("tidemill.features.feast_store.open_store", open_store)
     sets = ("services.tracking=http://other.example", "services.feature_store=feature_store.cluster.yaml")
     _open_ground(tmp_path, HOME / "feature_repo", "local", sets)
     description = HOME / "feature_repo" / "feature_store.cluster.yaml"
