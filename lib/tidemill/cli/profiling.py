@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
@@ -21,6 +22,7 @@ from tidemill.data.profile_rows import COUNTED_COLUMNS, from_row
 from tidemill.data.profile_work import Wanted, merged
 from tidemill.data.profiles import build_frame_profiles, build_table_profiles
 from tidemill.data.read import read, read_arrow
+from tidemill.data.schema import delta_schema
 from tidemill.features.pairs import AS_OF
 from tidemill.monitoring import drift
 from tidemill.monitoring.tables import PROFILES
@@ -117,10 +119,13 @@ def reference_profiles(
     return kept_profiles(context, name)
 
 
-def placed(context: Context, made: DataFrame, name: str, at: datetime) -> DataFrame:
-    """Profiles as rows of `ops.profiles`."""
+def placed(context: Context, made: DataFrame, name: str, at: datetime) -> pa.Table:
+    """Profiles as rows of `ops.profiles`: one a slice, day and column, so no more than the job looks at anyway."""
+    found, schema = made.toArrow(), delta_schema(PROFILES.columns)
     facts = {"use_case": context.use_case.name, "profile": name, "as_of": at, "profiled_at": context.now}
-    return made.withColumns({key: F.lit(value) for key, value in facts.items()}).select(*PROFILES.names)
+    for key, value in facts.items():
+        found = found.append_column(key, pa.repeat(pa.scalar(value, schema.field(key).type), len(found)))
+    return found
 
 
 def kept_profiles(context: Context, name: str, *, judged: bool = False) -> list[ColumnProfile]:
