@@ -104,7 +104,8 @@ def register(root: Path) -> str:
     from tidemill.models.onnx_graph import NUMBER, Graph
     from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, make_scorer
     from tidemill.models.packaging import Package
-    from tidemill.models.registry import CHAMPION, Registry
+    from tidemill.models.promotion import CHAMPION
+    from tidemill.models.registry import Registry
 
     (root / "lake").mkdir()
     wide = view()

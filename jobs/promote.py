@@ -12,11 +12,11 @@ from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.cli.retraining import why_not_to_promote
 from tidemill.core.time import format_time, parse_time
 from tidemill.models.gate import decide
-from tidemill.models.promotion import crown, decided_about, outdated
-from tidemill.models.registry import CHALLENGER, CHAMPION, Registry
+from tidemill.models.promotion import CHALLENGER, CHAMPION, crown, decided_about, outdated
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
+    from tidemill.models.registry import Registry
 
 
 def run(context: Context) -> Result:

@@ -43,7 +43,7 @@ def serve(place: Place) -> Iterator[Serve]:
 def promote(place: Place) -> Iterator[Promote]:
     """Moves the alias; at the end it is where it was."""
     from service_ground import NAME
-    from tidemill.models.registry import CHAMPION
+    from tidemill.models.promotion import CHAMPION
 
     yield lambda version: place.registry.set_alias(NAME, CHAMPION, version)
     place.registry.set_alias(NAME, CHAMPION, "1")

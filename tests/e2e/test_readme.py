@@ -33,8 +33,8 @@ COMMANDS = [
     "./spark-submit.sh pipeline --use-case air_quality --as-of 2016-03-01 --dry-run",
     "./spark-submit.sh score --use-case retail --as-of 2011-11-01 --json",
 ]
-# The demo world as small as it can be and still teach something; its full size runs behind --soak.
-SMALL = "--set generate.accounts=1500 --set generate.months=9"
+# The demo world as small as it can be and still teach something, to one model; the whole of it runs behind --soak.
+SMALL = "--set generate.accounts=1500 --set generate.months=9 --set train.only.logistic_regression.regParam=0.01"
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,9 @@ from tidemill.models.onnx_export import Export
 from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, make_scorer
 from tidemill.models.packaging import Package
+from tidemill.models.promotion import CHAMPION
 from tidemill.models.reasons import ARRAYS, LINEAR, REASONS, VECTOR
-from tidemill.models.registry import CHAMPION, Registry
+from tidemill.models.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

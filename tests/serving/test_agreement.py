@@ -19,7 +19,8 @@ from tidemill.declare import Aggregate, FeatureView, days
 from tidemill.models.onnx_scoring import SAMPLE
 from tidemill.models.packaging import build_package
 from tidemill.models.pipelines import unfitted, with_score
-from tidemill.models.registry import CHAMPION, Registry
+from tidemill.models.promotion import CHAMPION
+from tidemill.models.registry import Registry
 from tidemill.models.scoring import read_graph
 from tidemill.models.scoring_work import scored
 from tidemill.serving.bundle import write_bundle

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from service_ground import NAME, PLAN, register
-from tidemill.models.registry import CHAMPION
+from tidemill.models.promotion import CHAMPION
 
 if TYPE_CHECKING:
     from running_service import Running, Serve

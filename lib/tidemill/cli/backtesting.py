@@ -18,7 +18,7 @@ from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import read_labels
 from tidemill.models.candidates import Candidate, recipe_of
 from tidemill.models.card import CARD
-from tidemill.models.registry import CHALLENGER
+from tidemill.models.promotion import CHALLENGER
 from tidemill.models.tables import BACKTESTS
 from tidemill.models.training_set import training_set_inputs
 from tidemill.pages.backtest import AgePoint, Backtest, render_backtest

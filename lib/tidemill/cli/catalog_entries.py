@@ -154,7 +154,8 @@ def _models(
         return models, used
     from tidemill.core.frozen import thaw
     from tidemill.models.card import CARD, DECLARATION
-    from tidemill.models.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
+    from tidemill.models.promotion import CHALLENGER, CHAMPION, PREVIOUS
+    from tidemill.models.registry import Registry
 
     registry = Registry(lake.root, tracking)
     for case in cases:

@@ -21,7 +21,7 @@ def export(
 ) -> None:
     """Writes a model with a handler, examples and a self-test into a new folder; it needs nothing of this project."""
     known_root(root)
-    from tidemill.models.registry import CHAMPION
+    from tidemill.models.promotion import CHAMPION
     from tidemill.serving.bundle import write_bundle
 
     registry = open_registry(root, env)

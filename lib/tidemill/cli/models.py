@@ -11,8 +11,7 @@ from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.frozen import thaw
 from tidemill.core.time import parse_time
 from tidemill.models.card import CARD, DECLARATION
-from tidemill.models.promotion import champion_at
-from tidemill.models.registry import CHALLENGER, Registry, Version
+from tidemill.models.promotion import CHALLENGER, champion_at
 from tidemill.models.registry_flavor import GRAPH_FOLDER
 from tidemill.models.scoring import read_graph
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.cli.context import Context
+    from tidemill.models.registry import Registry, Version
     from tidemill.models.scoring_work import Graph
     from tidemill.models.use_case import UseCase
 

@@ -17,12 +17,13 @@ from tidemill.data.commit import commit, derived_batch, settle
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.models.promotion import (
+    CHAMPION,
     KEEP,
+    PREVIOUS,
     champion_at,
     crown,
     same,
 )
-from tidemill.models.registry import CHAMPION, PREVIOUS
 from tidemill.models.tables import PROMOTIONS
 
 if TYPE_CHECKING:

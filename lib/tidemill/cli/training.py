@@ -18,7 +18,7 @@ from tidemill.models.evaluation import evaluate_table
 from tidemill.models.fits import layout
 from tidemill.models.learning_curve import learning_curve
 from tidemill.models.metric_values import scalars
-from tidemill.models.registry import CHALLENGER
+from tidemill.models.promotion import CHALLENGER
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import build_training_set
 

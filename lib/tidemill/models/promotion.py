@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+# The aliases that the registry keeps.
+CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 PROMOTE, KEEP, WAIT, APPROVE, ROLLBACK = "promote", "keep", "wait", "approve", "rollback"
 _CROWNS = (PROMOTE, APPROVE, ROLLBACK)  # the decisions that make a champion
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from tidemill.models.packaging import Package
 
-CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 _MODEL = "model"
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # a model, or an alias of one
 _TRAINING_SET = "tidemill.training_set_id"

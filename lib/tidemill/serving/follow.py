@@ -75,7 +75,7 @@ class Champions:
                 self.reasons[name] = f"the champion cannot be loaded ({type(error).__name__}): the log says more"
 
     def _look_for(self, name: str, ground: Ground) -> None:
-        from tidemill.models.registry import CHAMPION
+        from tidemill.models.promotion import CHAMPION
         from tidemill.serving.served import load_served
 
         number = ground.registry.alias(name, CHAMPION)
