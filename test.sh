@@ -38,7 +38,8 @@ ensure_setup dev java
 ensure_servers
 [[ $switch != --orchestrators ]] || ensure_orchestrators
 # A test's JVM lives for minutes and computes little: compiling lightly saves a quarter of it.
-set_environment local "-XX:TieredStopAtLevel=1"
+# Delta keeps all that it knows of ten thousand tables for an hour, and tests make hundreds: the heap would be full of it.
+set_environment local "-XX:TieredStopAtLevel=1" "-Ddelta.log.cacheSize=16"
 cd "$repo"
 
 # What was asked for has to run: with a switch, a skipped test fails.
