@@ -46,8 +46,10 @@ def _judge(context: Context) -> Result:
     due = maturing.find_due(context)
     if not due and judging.was_judged(context, scored):
         return Result(SKIPPED, notes=telling.tell_again(context, alerting.standing(context)))
-    came_out, together = outputs.find_output_drift(context, scored), jointly.find_joint_drift(context, scored)
-    moved = replace(drifting.find_drift(context, scored), outputs=came_out, joint=together)
+    came_out = outputs.find_output_drift(context, scored)
+    with judging.judged_rows(context, scored) as rows:
+        together = jointly.find_joint_drift(context, scored, rows)
+        moved = replace(drifting.find_drift(context, scored, rows), outputs=came_out, joint=together)
     found = moved.features
     verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
     realised = monitoring.realise(context, registry, scored)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from monitoring.test_drift import LIMITS
-from tidemill.cli import drifting, profiling
+from tidemill.cli import drifting, judging, profiling
 from tidemill.cli.judging import Scored
 from tidemill.core.config import Layout
 from tidemill.core.config_monitor import KnownEvent
@@ -49,6 +49,15 @@ class Frame:
     def __init__(self, table: pa.Table) -> None:
         self.table = table
 
+    def toArrow(self) -> pa.Table:  # noqa: N802
+        return self.table
+
+    def persist(self, _: Any) -> "Frame":
+        return self
+
+    def unpersist(self) -> None:
+        pass
+
     def toLocalIterator(self) -> Iterator[Any]:  # noqa: N802
         return iter([SimpleNamespace(asDict=lambda row=row: row) for row in self.table.to_pylist()])
 
@@ -58,32 +67,21 @@ def profiled(rows: pa.Table, wanted: Wanted) -> Frame:
     return Frame(pa.Table.from_batches(merge_profiles(sent)))
 
 
-def placed(context: Any, made: Frame, name: str, at: datetime) -> pa.Table:
-    facts = {"use_case": "shop", "profile": name, "as_of": at, "profiled_at": context.now}
-    table = made.table
-    for key, value in facts.items():
-        kind = pa.string() if isinstance(value, str) else pa.timestamp("us", "UTC")
-        table = table.append_column(key, pa.array([value] * len(table), kind))
-    return table.select(list(PROFILES.names))
-
-
 @pytest.fixture
 def shifts(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
     """By how much `visits` is shifted on each judged day."""
     shifts: dict[int, float] = {}
     training = pa.concat_tables([population(day, 0.0) for day in range(DAYS)])
     monkeypatch.setattr(profiling, "build_table_profiles", lambda *a: profiled(training, a[3]))
-    monkeypatch.setattr(drifting, "build_frame_profiles", profiled)
+    monkeypatch.setattr(drifting, "build_frame_profiles", lambda rows, wanted: profiled(rows.table, wanted))
     monkeypatch.setattr(drifting, "training_sets_table", lambda _: None)
-    monkeypatch.setattr(drifting, "gold_builder", lambda _: None)
-    monkeypatch.setattr(drifting, "placed", placed)
-    monkeypatch.setattr(profiling, "placed", placed)
+    monkeypatch.setattr(judging, "gold_builder", lambda _: None)
 
     def rows(_: Any, __: Any, times: list[datetime]) -> Any:
         day = (times[0] - FIRST).days
-        return SimpleNamespace(frame=population(day, shifts.get(day, 0.0)))
+        return SimpleNamespace(frame=Frame(population(day, shifts.get(day, 0.0))))
 
-    monkeypatch.setattr(drifting, "build_scoring_rows", rows)
+    monkeypatch.setattr(judging, "build_scoring_rows", rows)
     return shifts
 
 
@@ -111,7 +109,8 @@ def judge(root: Path, day: int, late: str = "", **changed: Any) -> dict[str, tup
         "champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{day}{late}",), 2_000, *batches
     )
     made = cast("Context", context)
-    moved = drifting.find_drift(made, scored)
+    with judging.judged_rows(made, scored) as rows:
+        moved = drifting.find_drift(made, scored, rows)
     assert moved.volume is None
     drifting.commit_drift(made, scored, moved)
     return {d.bins.column: (d.verdict, d.reason) for d in moved.features}

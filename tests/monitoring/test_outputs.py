@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from monitoring.test_drift import LIMITS
-from monitoring.test_drifting import placed, profiled
+from monitoring.test_drifting import profiled
 from tidemill.cli import outputs, profiling
 from tidemill.cli.judging import Scored
 from tidemill.cli.skew import find_skew
@@ -50,8 +50,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(outputs, "training_sets_table", lambda _: "trained")
     monkeypatch.setattr(outputs, "predictions_table", lambda _: "predictions")
     monkeypatch.setattr(profiling, "build_table_profiles", lambda *a: profiled(tables[a[2]], a[3]))
-    for module in (outputs, profiling):
-        monkeypatch.setattr(module, "placed", placed)
     monkeypatch.setattr(outputs, "build_frame_profiles", profiled)
 
     def read(_: Any, __: Any, table: str) -> Any:

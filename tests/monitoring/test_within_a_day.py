@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from monitoring.test_drift import LIMITS
-from monitoring.test_drifting import placed, profiled
-from tidemill.cli import drifting, profiling
+from monitoring.test_drifting import Frame, profiled
+from tidemill.cli import drifting, judging, profiling
 from tidemill.cli.judging import Scored
 from tidemill.cli.profiling import a_day_apart, clock_of
 from tidemill.core.config import Layout
@@ -41,11 +41,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     asked: dict[str, Any] = {"scored": [], "from": None}
     training = pa.concat_tables([hour(FIRST + n * STEP) for n in range(DAYS * 4)])
     monkeypatch.setattr(profiling, "build_table_profiles", lambda *a: profiled(training, a[3]))
-    monkeypatch.setattr(drifting, "build_frame_profiles", profiled)
-    for module in (drifting, profiling):
-        monkeypatch.setattr(module, "placed", placed)
+    monkeypatch.setattr(drifting, "build_frame_profiles", lambda rows, wanted: profiled(rows.table, wanted))
     monkeypatch.setattr(drifting, "training_sets_table", lambda _: None)
-    monkeypatch.setattr(drifting, "gold_builder", lambda _: None)
+    monkeypatch.setattr(judging, "gold_builder", lambda _: None)
     monkeypatch.setattr(profiling, "predictions_of", lambda *_: dict.fromkeys(asked["scored"]))
 
     def one_hour(rows: pa.Table, wanted: Any) -> Any:
@@ -67,9 +65,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def rows(_: Any, __: Any, times: list[datetime]) -> Any:
         moved = asked["from"]
         found = [hour(t, 0.5 if moved is not None and t >= moved else 0.0) for t in times]
-        return SimpleNamespace(frame=pa.concat_tables(found))
+        return SimpleNamespace(frame=Frame(pa.concat_tables(found)))
 
-    monkeypatch.setattr(drifting, "build_scoring_rows", rows)
+    monkeypatch.setattr(judging, "build_scoring_rows", rows)
     return asked
 
 
@@ -91,7 +89,8 @@ def judge(root: Path, at: datetime) -> drifting.Moved:
     card = {"training_set_id": "t1"}
     scored = Scored("champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{at}",), 300, *batches)
     made = cast("Context", context)
-    moved = drifting.find_drift(made, scored)
+    with judging.judged_rows(made, scored) as rows:
+        moved = drifting.find_drift(made, scored, rows)
     drifting.commit_drift(made, scored, moved)
     return moved
 

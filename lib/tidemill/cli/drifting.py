@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidemill.cli.plan import gold_builder
 from tidemill.cli.profiling import (
     a_day_apart,
     by_column,
@@ -17,8 +16,8 @@ from tidemill.cli.profiling import (
     days_of,
     event_of,
     judged_times,
+    keep_profiles,
     kept_profiles,
-    placed,
     profile_name,
     reference_profiles,
     scored_name,
@@ -26,22 +25,23 @@ from tidemill.cli.profiling import (
     within_a_day,
 )
 from tidemill.core.time import EPOCH, format_time
-from tidemill.data.commit import commit, derived_batch, ledgered
+from tidemill.data.commit import commit
 from tidemill.data.profile_work import Wanted, merged
 from tidemill.data.profiles import build_frame_profiles
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.features.pairs import AS_OF
-from tidemill.models.scoring import build_scoring_rows
 from tidemill.models.tables import training_sets_table
 from tidemill.monitoring import drift
 from tidemill.monitoring.distances import distances
-from tidemill.monitoring.tables import DRIFT, PROFILES
+from tidemill.monitoring.tables import DRIFT
 from tidemill.monitoring.volume import odd_volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
     from tidemill.cli.judging import Scored
@@ -64,8 +64,8 @@ class Moved:
     joint: Joint | None = None
 
 
-def find_drift(context: Context, scored: Scored) -> Moved:
-    """What moved from the training rows to the population at T."""
+def find_drift(context: Context, scored: Scored, rows: DataFrame) -> Moved:
+    """What moved from the training rows to the population at T, whose rows are given."""
     version, use_case, limits = scored.version, context.use_case, context.config.monitor
     identity, columns = scored.card["training_set_id"], tuple(f.name for f in context.use_case.features)
     times = judged_times(context, version.version)
@@ -77,7 +77,7 @@ def find_drift(context: Context, scored: Scored) -> Moved:
     whole = {p.key.column: p for p in merged(p.of_all_days for p in reference)}
     bins = {name: p.bins for name, p in whole.items() if p.bins is not None}
     name = scored_name(context, f"scored by version {version.version}", clock)
-    current = _scored_profiles(context, name, bins, times, list(scored.batches))
+    current = _scored_profiles(context, name, bins, times, list(scored.batches), rows)
     season, year = season_and_year(context)
     reported = reported_before(context, version)
     quiet, newest = by_column(reference), by_column(current)
@@ -126,19 +126,15 @@ def commit_drift(context: Context, scored: Scored, found: Moved) -> None:
 
 
 def _scored_profiles(
-    context: Context, name: str, bins: dict[str, Bins], times: Sequence[datetime], scored: list[str]
+    context: Context, name: str, bins: dict[str, Bins], times: Sequence[datetime], scored: list[str], rows: DataFrame
 ) -> list[ColumnProfile]:
     """The profiles of the populations that a version scored up to T, by day, on the bins of its training rows."""
     use_case = context.use_case
-    inputs = {"use_case": use_case.name, "profile": name, "scored": scored, "bins": context.config.monitor.bins}
+    inputs = {"scored": scored, "bins": context.config.monitor.bins, **context.again}
     if len(times) > 1:
         inputs["times"] = [format_time(t) for t in times]
-    batch = derived_batch(PROFILES, {**inputs, **context.again})
-    if ledgered(context.lake, PROFILES, batch) is None:
-        context.progress.say("profile of the scored population")
-        rows = build_scoring_rows(gold_builder(context), use_case, times).frame
-        wanted = Wanted(tuple(f.name for f in use_case.features), AS_OF, use_case.slices, bins)
-        commit(context.lake, PROFILES, batch, placed(context, build_frame_profiles(rows, wanted), name, context.as_of))
+    wanted = Wanted(tuple(f.name for f in use_case.features), AS_OF, use_case.slices, bins)
+    keep_profiles(context, name, context.as_of, inputs, lambda: build_frame_profiles(rows, wanted))
     return kept_profiles(context, name, judged=True)
 
 

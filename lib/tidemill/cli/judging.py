@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyspark import StorageLevel
+
 from tidemill.cli.models import scoring_versions
 from tidemill.cli.plan import gold_builder, predictions_of, test_times
+from tidemill.cli.profiling import judged_times
 from tidemill.core.failpoints import failpoint
 from tidemill.core.time import format_time
 from tidemill.data.commit import derived_batch, ledgered
 from tidemill.features.gold import commit_labels, commit_view, label_batches, view_batches
 from tidemill.models.card import CARD
+from tidemill.models.scoring import build_scoring_rows
 from tidemill.monitoring.tables import DRIFT, PERFORMANCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
+
+    from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
     from tidemill.data.write import Batch
@@ -47,6 +55,17 @@ class Scored:
     def judged(self) -> dict[str, str]:
         """What tells this judgement from others: inputs of what is kept beside it."""
         return {"drift": self.drift_batch.batch_id, "performance": self.performance_batch.batch_id}
+
+
+@contextmanager
+def judged_rows(context: Context, scored: Scored) -> Iterator[DataFrame]:
+    """The rows that were scored at the judged times, made when they are first asked for and then kept at hand."""
+    times = judged_times(context, scored.version.version)
+    rows = build_scoring_rows(gold_builder(context), context.use_case, times).frame.persist(StorageLevel.DISK_ONLY)
+    try:
+        yield rows
+    finally:
+        rows.unpersist()
 
 
 def find_scored(context: Context, registry: Registry) -> Scored | None:

@@ -17,15 +17,14 @@ from tidemill.cli.profiling import (
     days_of,
     event_of,
     judged_times,
+    keep_profiles,
     kept_profiles,
-    placed,
     profile_name,
     reference_profiles,
     scored_name,
     season_and_year,
     within_a_day,
 )
-from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.profile_rows import from_row
 from tidemill.data.profile_work import Wanted, merged
 from tidemill.data.profiles import build_frame_profiles
@@ -37,11 +36,12 @@ from tidemill.models.card import times_of
 from tidemill.models.tables import SCORE, gate_scores_table, predictions_table, training_sets_table
 from tidemill.monitoring import drift
 from tidemill.monitoring.calibration import WINDOWS
-from tidemill.monitoring.tables import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
     from tidemill.cli.judging import Scored
@@ -82,13 +82,12 @@ def _score_profiles(
     table = predictions_table(context.use_case)
     stored = predictions_of(context, scored.version.version)
     batches = [stored[t].batch_id for t in times if t in stored]
-    batch = derived_batch(
-        PROFILES, {"use_case": context.use_case.name, "profile": name, "scores": batches, **context.again}
-    )
-    if ledgered(context.lake, PROFILES, batch) is None:
+
+    def build() -> DataFrame:
         rows = read(context.spark, context.lake, table).where(F.col("batch_id").isin(batches))
-        made = build_frame_profiles(rows, Wanted((SCORE,), AS_OF, bins={SCORE: bins}))
-        commit(context.lake, PROFILES, batch, placed(context, made, name, context.as_of))
+        return build_frame_profiles(rows, Wanted((SCORE,), AS_OF, bins={SCORE: bins}))
+
+    keep_profiles(context, name, context.as_of, {"scores": batches, **context.again}, build)
     return kept_profiles(context, name, judged=True)
 
 

@@ -29,7 +29,7 @@ from tidemill.monitoring.tables import PROFILES
 from tidemill.stats.bins import choose_bins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date, datetime
 
     from pyspark.sql import DataFrame
@@ -100,32 +100,44 @@ def reference_profiles(
         slices: columns of few values.
         clock: the times of day that count; none for all.
     """
-    batch = derived_batch(
-        PROFILES, {"use_case": context.use_case.name, "profile": name, "bins": context.config.monitor.bins}
-    )
-    if ledgered(context.lake, PROFILES, batch) is None:
-        context.progress.say(f"profile of the {name}")
 
-        def build(wanted: Wanted) -> DataFrame:
-            if not clock:
-                return build_table_profiles(context.spark, context.lake, table, wanted, {"training_set_id": identity})
-            rows = read(context.spark, context.lake, table).where(F.col("training_set_id") == identity)
-            of_day = F.pmod(F.unix_micros(AS_OF), F.lit(length_micros(DAY)))
-            return build_frame_profiles(rows.where(of_day.isin([length_micros(t) for t in clock])), wanted)
+    def build(wanted: Wanted) -> DataFrame:
+        if not clock:
+            return build_table_profiles(context.spark, context.lake, table, wanted, {"training_set_id": identity})
+        rows = read(context.spark, context.lake, table).where(F.col("training_set_id") == identity)
+        of_day = F.pmod(F.unix_micros(AS_OF), F.lit(length_micros(DAY)))
+        return build_frame_profiles(rows.where(of_day.isin([length_micros(t) for t in clock])), wanted)
 
+    def by_day() -> DataFrame:
         found = [from_row(row.asDict()) for row in build(Wanted(columns)).toLocalIterator()]
         bins = {p.key.column: choose_bins(p.key.column, p.kind, p.sketch, context.config.monitor.bins) for p in found}
-        commit(context.lake, PROFILES, batch, placed(context, build(Wanted(columns, AS_OF, slices, bins)), name, EPOCH))
+        return build(Wanted(columns, AS_OF, slices, bins))
+
+    keep_profiles(context, name, EPOCH, {"bins": context.config.monitor.bins}, by_day)
     return kept_profiles(context, name)
 
 
-def placed(context: Context, made: DataFrame, name: str, at: datetime) -> pa.Table:
-    """Profiles as rows of `ops.profiles`: one a slice, day and column, so no more than the job looks at anyway."""
-    found, schema = made.toArrow(), delta_schema(PROFILES.columns)
+def keep_profiles(
+    context: Context, name: str, at: datetime, inputs: dict[str, Any], build: Callable[[], DataFrame]
+) -> None:
+    """Keeps profiles in `ops.profiles`, once: one row a slice, day and column, no more than the job looks at anyway.
+
+    Args:
+        context: the tables and the use case.
+        name: of the profile.
+        at: the as-of time that it belongs to; `EPOCH` where it belongs to none.
+        inputs: what it is made from, beside its name.
+        build: rows of `PROFILE_SCHEMA`; called where they are not kept yet.
+    """
+    batch = derived_batch(PROFILES, {"use_case": context.use_case.name, "profile": name, **inputs})
+    if ledgered(context.lake, PROFILES, batch) is not None:
+        return
+    context.progress.say(f"profile: {name}")
+    found, schema = build().toArrow(), delta_schema(PROFILES.columns)
     facts = {"use_case": context.use_case.name, "profile": name, "as_of": at, "profiled_at": context.now}
     for key, value in facts.items():
         found = found.append_column(key, pa.repeat(pa.scalar(value, schema.field(key).type), len(found)))
-    return found
+    commit(context.lake, PROFILES, batch, found)
 
 
 def kept_profiles(context: Context, name: str, *, judged: bool = False) -> list[ColumnProfile]:
