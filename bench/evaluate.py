@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
     from tidemill.data.tables import Lake, Table
-    from tidemill.stats.binary import Binary
-    from tidemill.stats.residuals import Regression
+    from tidemill.models.evaluate_sums import Metrics
 
 ROWS: dict[Size, int] = {"small": 200_000, "full": 20_000_000}
 SCALES = {"quarter": 4, "whole": 1}
@@ -172,7 +171,7 @@ def in_plain_spark(scale: str, data: Path, out: Path) -> None:
     _agree(_figures(metrics_of(found, 0.5, "bench")), _expected(data, scale), out)
 
 
-def _figures(metrics: Binary | Regression) -> dict[str, float]:
+def _figures(metrics: Metrics) -> dict[str, float]:
     """The metrics, and the two sums that the reference makes."""
     from tidemill.models.metric_values import as_values
 

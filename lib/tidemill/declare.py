@@ -5,7 +5,7 @@ from tidemill.data.sources import Entity, Source
 from tidemill.features.declarations import Aggregate, Recency, Tenure
 from tidemill.features.derived import Calendar, Difference, Expression, Joined, Log1p, Ratio, Request
 from tidemill.features.histories import Attribute, Gaps, Streak
-from tidemill.features.specs import ActiveWithin, AnyEventIn, FeatureView, Label, NoEventIn, StateIs, ValueAt
+from tidemill.features.specs import ActiveWithin, AnyEventIn, ClassIn, FeatureView, Label, NoEventIn, StateIs, ValueAt
 from tidemill.models.decisions import ByCapacity, ByCost, ByFBeta
 from tidemill.models.spaces import SearchBy, Uniform, Whole
 from tidemill.models.specs import (
@@ -30,6 +30,7 @@ __all__ = [
     "ByCost",
     "ByFBeta",
     "Calendar",
+    "ClassIn",
     "Difference",
     "Entity",
     "Expression",

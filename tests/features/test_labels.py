@@ -12,6 +12,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.declare import (
     ActiveWithin,
     AnyEventIn,
+    ClassIn,
     Entity,
     Label,
     NoEventIn,
@@ -54,6 +55,16 @@ def value_at(world: list[Event], at: datetime) -> float | None:
     return exact[-1].amount if exact else None
 
 
+def commonest(world: list[Event], at: datetime) -> float | None:
+    """The number of the commonest of two kinds, of equally common ones of the first declared."""
+    counts = [len(in_horizon(world, at, kind=kind)) for kind in ("b", "a")]
+    return float(counts.index(max(counts))) if any(counts) else None
+
+
+def commonest_small(world: list[Event], at: datetime) -> float | None:
+    return commonest([e for e in world if e.amount is not None and e.amount < 50], at)
+
+
 KINDS: list[
     tuple[Any, Callable[[list[Event], datetime], bool], Any, Callable[[list[Event], datetime], float | None]]
 ] = [
@@ -72,6 +83,13 @@ KINDS: list[
         lambda w, t: float(bool(in_horizon(w, t, kind="b"))),
     ),
     (ActiveWithin(EVENTS, days(30)), active, ValueAt(EVENTS, "amount", days(1)), value_at),
+    (ActiveWithin(EVENTS, days(30)), active, ClassIn(EVENTS, "kind", ("b", "a")), commonest),
+    (
+        ActiveWithin(EVENTS, days(30)),
+        active,
+        ClassIn(EVENTS, "kind", ("b", "a"), where="amount < 50"),
+        commonest_small,
+    ),
 ]
 
 
@@ -88,7 +106,9 @@ def labels_of(spark: SparkSession, worlds: list[list[Event]], label: Label, time
 
 
 @pytest.mark.parametrize("corrections", [False, True], ids=["events", "corrections"])
-@pytest.mark.parametrize("kind", KINDS, ids=["gone", "state", "gone_where", "any_where", "value"])
+@pytest.mark.parametrize(
+    "kind", KINDS, ids=["gone", "state", "gone_where", "any_where", "value", "class", "class_where"]
+)
 def test_labels_equal_their_naive_twins(spark: SparkSession, kind: Any, corrections: bool) -> None:
     population, belongs, outcome, value = kind
     label = Label("l", HORIZON, population, outcome, delay=DELAY)
@@ -167,6 +187,42 @@ def test_the_newest_of_equal_instants_is_the_value(spark: SparkSession) -> None:
     nothing = [event("b", AT - DAY), event("b", at - MICRO)]
     label = Label("l", HORIZON, ActiveWithin(EVENTS, days(30)), ValueAt(EVENTS, "amount", timedelta(hours=6)))
     assert labels_of(spark, [world, nothing], label, [AT]) == {("a", AT): 1.0}
+
+
+def test_a_class_is_the_commonest_declared_one(spark: SparkSession) -> None:
+    def world(name: str, *kinds: str | None) -> list[Event]:
+        return [event(name, AT - DAY), *(event(name, AT + (n + 1) * MICRO, kind=k) for n, k in enumerate(kinds))]
+
+    worlds = [
+        world("most", "a", "c", "c"),
+        world("tied", "c", "b", "c", "b", "a"),
+        world("others", "z", "z", "z", None, "c"),  # what is none of the classes is left out
+        world("exact", "A", " b", "c"),
+        world("unknown", "z", None),
+        world("nothing"),
+        [event("late", AT - DAY), event("late", END, kind="a")],
+    ]
+    label = Label("l", HORIZON, ActiveWithin(EVENTS, days(30)), ClassIn(EVENTS, "kind", ("a", "b", "c")))
+    found = {name: value for (name, _), value in labels_of(spark, worlds, label, [AT]).items()}
+    assert found == {"most": 2.0, "tied": 1.0, "others": 2.0, "exact": 2.0}
+    # A column that holds no text is compared as text.
+    yes = Label("l", HORIZON, ActiveWithin(EVENTS, days(30)), ClassIn(EVENTS, "active", ("false", "true")))
+    assert {name: value for (name, _), value in labels_of(spark, worlds[:1], yes, [AT]).items()} == {"most": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("classes", "what"),
+    [
+        (("a",), "two classes or more"),
+        (("a", ""), "each a text"),
+        ((1, 2), "each a text"),
+        (("a", "b", "a"), "the same"),
+    ],
+)
+def test_classes_are_two_texts_or_more(classes: Any, what: str) -> None:
+    with pytest.raises(TidemillError, match=what) as caught:
+        ClassIn(EVENTS, "kind", classes)
+    assert (caught.value.code, caught.value.exit_code) == ("E_LABEL", 78)
 
 
 def test_a_label_says_what_is_wrong_with_it() -> None:

@@ -11,6 +11,7 @@ from tidemill.declare import (
     Aggregate,
     Attribute,
     Calendar,
+    ClassIn,
     Difference,
     Entity,
     Expression,
@@ -161,6 +162,16 @@ def test_histories_joins_and_requests_have_one(contract: Contract) -> None:
             Label("worth", days(1), StateIs(ORDERS, "pieces > 2"), ValueAt(ORDERS, "price", hours(6))),
             Origin(
                 "price of orders, 6h after; for those whose newest event of orders has pieces > 2",
+                ("orders.At", "orders.Pieces", "orders.Price"),
+            ),
+        ),
+        (
+            Label(
+                "next", days(7), StateIs(ORDERS, "price > 2"), ClassIn(ORDERS, "pieces", ("1", "2", "3"), "price > 1")
+            ),
+            Origin(
+                "the commonest pieces of orders, where price > 1 in the 7d after (0 = 1, 1 = 2, 2 = 3); for those whose"
+                " newest event of orders has price > 2",
                 ("orders.At", "orders.Pieces", "orders.Price"),
             ),
         ),

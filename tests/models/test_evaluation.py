@@ -17,7 +17,7 @@ from tidemill.data.write import Batch
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.evaluate_files import sums_of_files
 from tidemill.models.evaluate_groups import sums_by_group
-from tidemill.models.evaluate_sums import metrics_of
+from tidemill.models.evaluate_sums import Metrics, metrics_of
 from tidemill.models.evaluation import evaluate_table
 from tidemill.models.metric_values import as_values, scalars
 from tidemill.stats.binary import Binary, binary_of
@@ -66,7 +66,7 @@ def _pure(values: Values) -> Binary:
     return binary_of(label, score)
 
 
-def in_spark(frame: DataFrame, task: str) -> Binary | Regression:
+def in_spark(frame: DataFrame, task: str) -> Metrics:
     return metrics_of(sums_by_group(frame, task, [], 0.5)[()], 0.5, "here")
 
 

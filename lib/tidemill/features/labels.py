@@ -14,7 +14,7 @@ from tidemill.features.pairs import (
     with_future_as_ofs,
     with_past_as_ofs,
 )
-from tidemill.features.specs import ActiveWithin, AnyEventIn, ValueAt
+from tidemill.features.specs import ActiveWithin, AnyEventIn, ClassIn, ValueAt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,18 @@ def build_labels(population: DataFrame, events: DataFrame, label: Label, as_ofs:
         return population.join(found, [key, AS_OF]).where(F.col(LABEL).isNotNull())
     chosen = events.where(F.expr(outcome.where)) if outcome.where else events
     looked_at = with_future_as_ofs(chosen, as_ofs, timedelta(0), label.horizon, after)
+    if isinstance(outcome, ClassIn):
+        return population.join(_classes(looked_at, outcome), [key, AS_OF])
     happened = looked_at.select(key, AS_OF).distinct().withColumn("_any", F.lit(1))
     any_event = F.col("_any").isNotNull()
     positive = any_event if isinstance(outcome, AnyEventIn) else ~any_event
     return population.join(happened, [key, AS_OF], "left").select(key, AS_OF, positive.cast("double").alias(LABEL))
+
+
+def _classes(events: DataFrame, outcome: ClassIn) -> DataFrame:
+    """The number of the commonest class of each entity and as-of time that has an event of one."""
+    text = F.col(f"`{outcome.column}`").cast("string")
+    counts = F.array(*[F.count_if(text == name) for name in outcome.classes])
+    found = events.where(text.isin(*outcome.classes)).groupBy(outcome.source.entity.key, AS_OF)
+    most = F.array_position("_counts", F.array_max("_counts")) - 1
+    return found.agg(counts.alias("_counts")).withColumn(LABEL, most.cast("double")).drop("_counts")

@@ -20,7 +20,7 @@ from tidemill.features.derived import (
 )
 from tidemill.features.histories import Attribute, Gaps, Streak
 from tidemill.features.source_columns import columns_in, columns_of
-from tidemill.features.specs import ActiveWithin, AnyEventIn, NoEventIn, ValueAt
+from tidemill.features.specs import ActiveWithin, AnyEventIn, ClassIn, NoEventIn, ValueAt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,7 +82,7 @@ def origin_of(label: Label, contracts: dict[str, Contract]) -> Origin:
     population, outcome = label.population, label.outcome
     columns = set()
     for part in (population, outcome):
-        own = (part.column,) if isinstance(part, ValueAt) else ()
+        own = (part.column,) if isinstance(part, ValueAt | ClassIn) else ()
         asked = (*own, part.source.event_time, *columns_in(getattr(part, "where", None) or ""))
         columns |= _landed(asked, part.source.name, contracts[part.source.name])
     meaning = f"{_outcome(outcome, length_name(label.horizon))}; for {_population(population)}"
@@ -165,6 +165,9 @@ def _outcome(outcome: Outcome, horizon: str) -> str:
             return f"1 where an event of {source.name}{_where(where)} falls in the {horizon} after"
         case ValueAt(source, column, after):
             return f"{column} of {source.name}, {length_name(after) if after else '0s'} after"
+        case ClassIn(source, column, classes, where):
+            numbered = ", ".join(f"{number} = {name}" for number, name in enumerate(classes))
+            return f"the commonest {column} of {source.name}{_where(where)} in the {horizon} after ({numbered})"
     raise TypeError(f"{outcome} is no outcome")
 
 

@@ -11,7 +11,7 @@ from tidemill.core.errors import nearest
 from tidemill.features.declarations import Aggregate, Recency, invalid
 from tidemill.features.derived import Joined, Request
 from tidemill.features.histories import Attribute, Gaps, Streak
-from tidemill.features.specs import ValueAt
+from tidemill.features.specs import ClassIn, ValueAt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -127,9 +127,9 @@ def _of_label(label: Label) -> Iterator[Reading]:
     place = f"label {label.name!r}"
     population, outcome = label.population, label.outcome
     conditions: Iterable[tuple[Source, str | None]] = [(population.source, population.where)]
-    if isinstance(outcome, ValueAt):
+    if isinstance(outcome, ValueAt | ClassIn):
         yield Reading(outcome.source, outcome.column, place)
-    else:
+    if not isinstance(outcome, ValueAt):
         conditions = [*conditions, (outcome.source, outcome.where)]
     for source, where in conditions:
         for column in columns_in(where or ""):

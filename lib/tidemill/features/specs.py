@@ -160,8 +160,40 @@ class ValueAt:
     after: timedelta
 
 
+@declared
+@dataclass(frozen=True)
+class ClassIn:
+    """The outcome: the class that most events in `[T, T + horizon)` are of; no label where none is of any.
+
+    The label is the number of the class in declared order, from 0. Where equally many events are of several classes it
+    is the first declared one of them. Events whose value is none of the classes are left out, as those that do not meet
+    the condition.
+
+    Args:
+        source: of the events.
+        column: whose value is the class; compared as text.
+        classes: two or more values, of which the first has number 0.
+        where: which events count.
+
+    Raises:
+        TidemillError: E_LABEL (configuration) where there are fewer than two classes, or two are the same.
+    """
+
+    source: Source
+    column: str
+    classes: tuple[str, ...]
+    where: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"ClassIn({self.source.name}, {self.column!r})"
+        if len(self.classes) < 2 or not all(isinstance(name, str) and name for name in self.classes):
+            raise invalid("E_LABEL", "it needs two classes or more, each a text", where, 'give classes=("a", "b", "c")')
+        if len(set(self.classes)) < len(self.classes):
+            raise invalid("E_LABEL", "two of its classes are the same", where, "name each class once")
+
+
 Population = ActiveWithin | StateIs
-Outcome = NoEventIn | AnyEventIn | ValueAt
+Outcome = NoEventIn | AnyEventIn | ValueAt | ClassIn
 
 
 @declared
@@ -197,6 +229,11 @@ class Label:
     def sources(self) -> tuple[Source, ...]:
         """The sources that the label reads, each once."""
         return tuple(dict.fromkeys((self.population.source, self.outcome.source)))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its values 0, 1, 2 and so on, where the outcome is a class; else none."""
+        return self.outcome.classes if isinstance(self.outcome, ClassIn) else ()
 
     @property
     def matures_after(self) -> timedelta:

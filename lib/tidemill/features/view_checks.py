@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _OWN: tuple[str, ...] = ("event_timestamp", "created_timestamp", "batch_id", "period", "bucket")
 _OWN += ("label", "part", "training_set_id")
 # What models add to their rows: a feature of that name would be overwritten, or read in its place.
-_OWN += ("weight", "features", "scaled", "score", "prediction", "probability", "rawprediction")
+_OWN += ("weight", "features", "scaled", "score", "prediction", "probability", "probabilities", "rawprediction")
 
 
 def check_view(view: FeatureView) -> None:

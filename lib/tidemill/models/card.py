@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.models.candidates import Candidate
+    from tidemill.models.evaluate_sums import Metrics
     from tidemill.models.judge import Slice
     from tidemill.models.search import Search
     from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
-    from tidemill.stats.binary import Binary
-    from tidemill.stats.residuals import Regression
 
 CARD, DECLARATION = "card.json", "use_case.json"
 
@@ -27,7 +26,7 @@ CARD, DECLARATION = "card.json", "use_case.json"
 def build_card(
     use_case: UseCase,
     found: Search,
-    gate: Binary | Regression,
+    gate: Metrics,
     plan: Plan,
     training_set: str,
     as_of: datetime,

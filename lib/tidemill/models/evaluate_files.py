@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidemill.data.file_tasks import map_files
-from tidemill.models.evaluate_sums import REGRESSION, SUMS_SCHEMA, RowSums, from_text, merge_batches, refuse_bad_rows
+from tidemill.models.evaluate_sums import SUMS_SCHEMA, RowSums, from_text, merge_batches, refuse_bad_rows
 from tidemill.models.evaluate_work import (
     BINS_SCHEMA,
     CODES_SCHEMA,
@@ -26,6 +26,7 @@ from tidemill.models.evaluate_work import (
     sum_one_range,
     sum_ranges,
 )
+from tidemill.models.specs import REGRESSION
 from tidemill.stats.ranges import Bins, find_ranges
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.stats.binary import Binary, BinarySums, binary, merge_binary_sums
+from tidemill.stats.classes import Classes, ClassSums, classes_of
 from tidemill.stats.confusion import Confusion
 from tidemill.stats.counted import Totals
 from tidemill.stats.probabilities import ProbabilitySums
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 SUMS_SCHEMA = "sums string"
-REGRESSION = "regression"
+
+Metrics = Binary | Classes | Regression
 
 
 @dataclass(frozen=True)
@@ -29,24 +31,27 @@ class RowSums:
 
     Args:
         bad_labels, bad_scores: rows that cannot be judged, because a label or a score is null, not a number, for binary
-            tasks a label that is neither 0 nor 1, for regression anything infinite; they are in no other figure.
+            tasks a label that is neither 0 nor 1, for multiclass ones the number of no class, for regression anything
+            infinite; they are in no other figure.
         total: rows of each class, for binary tasks.
         sums: what they add to the metrics, or None where there is none that can be judged.
+        ranks: of each class against all others, for multiclass tasks: of all rows.
     """
 
     bad_labels: int
     bad_scores: int
     total: Totals
-    sums: BinarySums | ResidualSums | None
+    sums: BinarySums | ClassSums | ResidualSums | None
+    ranks: tuple[RankSums, ...] = ()
 
     @property
     def rows(self) -> int:
         """Rows that can be judged."""
-        return self.sums.rows if isinstance(self.sums, ResidualSums) else self.total.rows
+        return self.sums.rows if isinstance(self.sums, ResidualSums | ClassSums) else self.total.rows
 
 
 def merge_row_sums(parts: Sequence[RowSums]) -> RowSums:
-    """What several lots of rows add together."""
+    """What several lots of rows add together, of binary tasks and regressions, whose rows lie in files."""
     binaries = [p.sums for p in parts if isinstance(p.sums, BinarySums)]
     residuals = [p.sums for p in parts if isinstance(p.sums, ResidualSums)]
     sums = merge_binary_sums(binaries) if binaries else merge_residual_sums(residuals) if residuals else None
@@ -58,7 +63,7 @@ def merge_row_sums(parts: Sequence[RowSums]) -> RowSums:
     )
 
 
-def metrics_of(found: RowSums, threshold: float, where: str) -> Binary | Regression:
+def metrics_of(found: RowSums, threshold: float, where: str) -> Metrics:
     """The metrics, from what all rows add.
 
     Args:
@@ -72,7 +77,11 @@ def metrics_of(found: RowSums, threshold: float, where: str) -> Binary | Regress
     refuse_bad_rows(found.bad_labels, found.bad_scores, where)
     if isinstance(found.sums, BinarySums):
         return binary(found.sums, found.total, threshold)
-    metrics = regression(found.sums) if found.sums is not None else None
+    metrics: Metrics | None = None
+    if isinstance(found.sums, ClassSums):
+        metrics = classes_of(found.sums, found.ranks)
+    elif found.sums is not None:
+        metrics = regression(found.sums)
     if metrics is None:
         raise TidemillError(
             "E_NO_ROWS",

@@ -1,4 +1,7 @@
-"""All metrics of scored rows: by the files of a table where workers can open them, else in plain Spark."""
+"""All metrics of scored rows: by the files of a table where workers can open them, else in plain Spark.
+
+Of several classes in plain Spark alone: each of them ranks the rows otherwise, so that no range of scores has them all.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tidemill.data.read import read
 from tidemill.models.evaluate_files import sums_of_files
 from tidemill.models.evaluate_groups import sums_by_group
 from tidemill.models.evaluate_sums import RowSums, metrics_of
+from tidemill.models.specs import MULTICLASS
 from tidemill.stats.counted import Totals
 
 if TYPE_CHECKING:
@@ -20,8 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from tidemill.data.tables import Lake, Table
-    from tidemill.stats.binary import Binary
-    from tidemill.stats.residuals import Regression
+    from tidemill.models.evaluate_sums import Metrics
 
 _NOTHING = RowSums(0, 0, Totals(0, 0), None)
 
@@ -35,27 +38,27 @@ class Evaluated:
         path: `files` where workers read the table's files, else why plain Spark was used.
     """
 
-    metrics: Binary | Regression
+    metrics: Metrics
     path: str
 
 
 def evaluate_table(
     session: SparkSession, lake: Lake, table: Table, only: Mapping[str, str], task: str, threshold: float
 ) -> Evaluated:
-    """The metrics of a table's rows, which have the columns `label` and `score`.
+    """The metrics of a table's rows, which have the columns `label` and `score`, or `probabilities` of several classes.
 
     Args:
         session: distributes the work.
         lake: the tables.
         table: read at its last ledgered version.
         only: rows of these values of partition columns; empty for all rows.
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`.
         threshold: a binary score of at least that is decided positive.
 
     Raises:
         TidemillError: E_LABEL_VALUE or E_SCORE_VALUE (data) where a row cannot be judged; E_NO_ROWS (no input).
     """
-    reason = why_no_plain_files(lake, table)
+    reason = "several classes" if task == MULTICLASS else why_no_plain_files(lake, table)
     if reason is not None:
         rows = read(session, lake, table)
         for name, value in only.items():

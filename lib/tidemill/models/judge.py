@@ -11,16 +11,15 @@ from pyspark.sql import functions as F
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.evaluate_groups import sums_by_group
 from tidemill.models.evaluate_sums import metrics_of
+from tidemill.models.tables import judged_on
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame
 
-    from tidemill.models.evaluate_sums import RowSums
+    from tidemill.models.evaluate_sums import Metrics, RowSums
     from tidemill.models.use_case import UseCase
-    from tidemill.stats.binary import Binary
-    from tidemill.stats.residuals import Regression
 
 FLOOR = 100  # rows of a slice, below which its metrics would say more about chance than about the slice
 _TRAIN = "the rows it was fitted on"
@@ -41,7 +40,7 @@ class Slice:
     column: str
     value: str | None
     rows: int
-    metrics: Binary | Regression | None
+    metrics: Metrics | None
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Judged:
         slices: of the best, on the gate rows, by column and value.
     """
 
-    gate: Mapping[str, Binary | Regression]
-    train: Binary | Regression
+    gate: Mapping[str, Metrics]
+    train: Metrics
     slices: tuple[Slice, ...]
 
 
@@ -63,8 +62,9 @@ def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase, th
     """Judges scorings of the same rows.
 
     Args:
-        gate: by name, the best first: the gate rows with `label` and `score`, and of the best the columns of slices.
-        train: the rows that the best was fitted on, with its `label` and `score`.
+        gate: by name, the best first: the gate rows with `label` and `score` (of several classes `probabilities`), and
+            of the best the columns of slices.
+        train: the rows that the best was fitted on, likewise.
         use_case: task and slices.
         threshold: of the decisions of a binary task, in all scorings.
 
@@ -72,8 +72,8 @@ def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase, th
         TidemillError: E_LABEL_VALUE or E_SCORE_VALUE (data), E_NO_ROWS (no input).
     """
     best = next(iter(gate))
-    frames = [_named(frame, name, use_case.slices if name == best else ()) for name, frame in gate.items()]
-    rows = reduce(lambda a, b: a.unionByName(b), [*frames, _named(train, _TRAIN)])
+    frames = [_named(frame, name, use_case, use_case.slices if name == best else ()) for name, frame in gate.items()]
+    rows = reduce(lambda a, b: a.unionByName(b), [*frames, _named(train, _TRAIN, use_case)])
     found = sums_by_group(rows, use_case.task, ["name", "column", "value"], threshold)
     slices = [
         _slice(column, value, sums, threshold) for (_, column, value), sums in found.items() if column is not None
@@ -87,7 +87,8 @@ def judge(gate: Mapping[str, DataFrame], train: DataFrame, use_case: UseCase, th
 
 def judge_fold(frames: Mapping[str, DataFrame], use_case: UseCase) -> dict[str, dict[str, Any]]:
     """The primary metric, and what goes with it, of several scorings of the same rows, in one pass."""
-    named = [frame.select(F.lit(name).alias("candidate"), "label", "score") for name, frame in frames.items()]
+    judged = judged_on(use_case.task)
+    named = [frame.select(F.lit(name).alias("candidate"), "label", judged) for name, frame in frames.items()]
     metrics = build_metrics(reduce(lambda a, b: a.unionByName(b), named), use_case.task, ["candidate"])
     return {row["candidate"]: row.asDict() for row in metrics.toLocalIterator()}
 
@@ -113,5 +114,5 @@ def _slice(column: str, value: str | None, sums: RowSums, threshold: float) -> S
     return Slice(column, value, rows, metrics_of(sums, threshold, _WHERE) if rows >= FLOOR else None)
 
 
-def _named(frame: DataFrame, name: str, slices: Sequence[str] = ()) -> DataFrame:
-    return by_slices(frame, [F.lit(name).alias("name"), F.col("label"), F.col("score")], slices)
+def _named(frame: DataFrame, name: str, use_case: UseCase, slices: Sequence[str] = ()) -> DataFrame:
+    return by_slices(frame, [F.lit(name).alias("name"), F.col("label"), F.col(judged_on(use_case.task))], slices)

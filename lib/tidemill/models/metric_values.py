@@ -6,24 +6,41 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tidemill.stats.binary import Binary
+from tidemill.stats.classes import Classes
 from tidemill.stats.intervals import roc_auc_interval, wilson
 
 if TYPE_CHECKING:
-    from tidemill.stats.residuals import Regression
+    from tidemill.models.evaluate_sums import Metrics
 
 
-def scalars(metrics: Binary | Regression) -> dict[str, float]:
+def scalars(metrics: Metrics) -> dict[str, float]:
     """Every metric that is one number, by its name; those that the rows do not allow are left out.
 
     Of a binary task the names with an interval are `NAME_low` and `NAME_high`, at 95 %: ROC AUC after DeLong, accuracy,
-    precision and recall after Wilson; rows are taken as independent.
+    precision and recall after Wilson; of a multiclass task those of log loss and accuracy; rows are taken as
+    independent.
     """
-    found: dict[str, float | None] = asdict(metrics) if not isinstance(metrics, Binary) else _of_binary(metrics)
+    found: dict[str, float | None]
+    if isinstance(metrics, Binary):
+        found = _of_binary(metrics)
+    else:
+        found = _of_classes(metrics) if isinstance(metrics, Classes) else asdict(metrics)
     return {name: value for name, value in found.items() if value is not None}
 
 
-def as_values(metrics: Binary | Regression) -> dict[str, Any]:
-    """Every metric as JSON values: `scalars`, and for a binary task `confusion`, `calibration` and `lift`."""
+def as_values(metrics: Metrics) -> dict[str, Any]:
+    """Every metric as JSON values: `scalars`, and for a binary task `confusion`, `calibration` and `lift`.
+
+    For a multiclass one `confusion_matrix`, rows by label, then by decision; `classes`, each against all others; and
+    `calibration` of the probability of the predicted class.
+    """
+    if isinstance(metrics, Classes):
+        return {
+            **scalars(metrics),
+            "confusion_matrix": [list(row) for row in metrics.confusion],
+            "classes": [asdict(one) for one in metrics.classes],
+            "calibration": [asdict(item) for item in metrics.calibration],
+        }
     if not isinstance(metrics, Binary):
         return dict(scalars(metrics))
     tables: dict[str, Any] = {
@@ -64,4 +81,25 @@ def _of_binary(metrics: Binary) -> dict[str, float | None]:
         if whole:
             share = wilson(part, whole)
             found |= {f"{name}_low": share.low, f"{name}_high": share.high}
+    return found
+
+
+def _of_classes(metrics: Classes) -> dict[str, float | None]:
+    accuracy = wilson(metrics.right, metrics.rows)
+    found: dict[str, float | None] = {
+        "rows": metrics.rows,
+        "log_loss": metrics.log_loss.estimate,
+        "log_loss_low": metrics.log_loss.low,
+        "log_loss_high": metrics.log_loss.high,
+        "accuracy": metrics.accuracy,
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
+        "majority_rate": metrics.majority_rate,
+        "brier": metrics.brier,
+        "expected_calibration_error": metrics.expected_calibration_error,
+        "macro_roc_auc": metrics.roc_auc,
+    }
+    for name in ("precision", "recall", "f1"):
+        means = getattr(metrics, name)
+        found |= {f"macro_{name}": means.macro, f"weighted_{name}": means.weighted}
     return found

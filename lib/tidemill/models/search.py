@@ -38,11 +38,10 @@ if TYPE_CHECKING:
     from tidemill.core.train_config import Train
     from tidemill.models.baseline import Baseline
     from tidemill.models.calibrating import Decided
+    from tidemill.models.evaluate_sums import Metrics
     from tidemill.models.judge import Slice
     from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
-    from tidemill.stats.binary import Binary
-    from tidemill.stats.residuals import Regression
 
 TRIVIAL = "constant"
 
@@ -61,7 +60,7 @@ class Fitted:
 
     candidate: Candidate
     gate_value: float
-    gate_metrics: Binary | Regression
+    gate_metrics: Metrics
     gate_scores: DataFrame
     model: PipelineModel
 
@@ -94,7 +93,7 @@ class Search:
     gate_rows: int
     gate_positive_rate: float | None
     decided: Decided
-    train_metrics: Binary | Regression
+    train_metrics: Metrics
     slices: tuple[Slice, ...]
     said: str
     leaderboard: tuple[str, ...]

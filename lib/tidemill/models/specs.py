@@ -19,10 +19,11 @@ FAMILIES = (
     "scikit_logistic",
     "xgboost",
 )
-TASKS = {"binary": "roc_auc", "regression": "rmse"}
+BINARY, REGRESSION, MULTICLASS = "binary", "regression", "multiclass"
+TASKS = {BINARY: "roc_auc", REGRESSION: "rmse", MULTICLASS: "log_loss"}
 SPLIT_BY = ("time", "entity", "random")
 SCALINGS = ("standard", "min_max")
-HIGHER_IS_BETTER = {"roc_auc": True, "rmse": False}
+HIGHER_IS_BETTER = {"roc_auc": True, "rmse": False, "log_loss": False}
 
 
 def better(metric: str, one: float, other: float) -> bool:
@@ -127,8 +128,8 @@ class Preparation:
         scaling: `standard` (mean 0, standard deviation 1), `min_max` (from 0 to 1) or None; the linear families and the
             perceptron standardise by themselves.
         components: principal components that take the place of the columns.
-        class_weights: `balanced` gives both classes the same sum of weights (binary tasks). Probabilities are then
-            those of a population with as many of each, and want calibrating.
+        class_weights: `balanced` gives all classes the same sum of weights (tasks with classes). Probabilities are then
+            those of a population with as many of each, and those of a binary task want calibrating.
         stable: a column stays that is important in at least this share of the halves of the entities, more than one
             half of them (stability selection: Meinshausen and Bühlmann 2010); 0.6 to 0.9 are usual.
     """

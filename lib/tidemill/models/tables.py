@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidemill.data.tables import GOLD, OPS, Table
+from tidemill.models.specs import MULTICLASS
 
 if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
-SCORE, PREDICTION, REASONS, CONTRIBUTIONS = "score", "prediction", "reasons", "contributions"
+SCORE, PREDICTION, PROBABILITIES = "score", "prediction", "probabilities"
+REASONS, CONTRIBUTIONS = "reasons", "contributions"
 PROMOTIONS = Table(
     OPS,
     "promotions",
@@ -75,6 +77,16 @@ BACKTESTS = Table(
         ("batch_id", "string"),
     ),
 )
+
+
+def judged_on(task: str) -> str:
+    """The column that metrics of a task compare with the label: the probabilities of several classes, or the score."""
+    return PROBABILITIES if task == MULTICLASS else SCORE
+
+
+def scored_columns(task: str) -> tuple[str, ...]:
+    """The columns that a scoring adds to rows."""
+    return (SCORE, PREDICTION, PROBABILITIES) if task == MULTICLASS else (SCORE,)
 
 
 def training_sets_table(use_case: UseCase) -> Table:

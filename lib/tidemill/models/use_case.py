@@ -14,7 +14,7 @@ from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.frozen import LATER, declared, freeze
 from tidemill.models.decisions import CALIBRATIONS
 from tidemill.models.spaces import EVERY, GRID, SearchBy
-from tidemill.models.specs import AS_THEY_COME, TASKS, ModelSpec, Preparation, Splits
+from tidemill.models.specs import AS_THEY_COME, BINARY, MULTICLASS, REGRESSION, TASKS, ModelSpec, Preparation, Splits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class UseCase:
         name: of the use case, its registered model and its gold tables.
         views: the features; all of one entity.
         label: what is predicted, and for whom.
-        task: `binary` or `regression`; says the primary metric, ROC AUC or RMSE.
+        task: `binary`, `multiclass` or `regression`; says the primary metric: ROC AUC, log loss or RMSE.
         models: the families to try.
         grid: the as-of times that it trains and scores at.
         baseline: the one feature whose value alone a model has to beat.
@@ -88,6 +88,7 @@ class UseCase:
         for view in self.views:
             if view.entity != self.entity:
                 raise self._invalid(f"the view {view.name!r} speaks of another entity", "use views of one entity")
+        self._check_label()
         self._check_classes()
         if self.search.strategy == GRID:
             for model in self.models:
@@ -99,16 +100,32 @@ class UseCase:
             )
         self._check_names([f.name for f in self.features])
 
+    def _check_label(self) -> None:
+        """The classes of the label, where it has some, are as many as the task tells apart."""
+        count = len(self.label.classes)
+        if self.task == MULTICLASS and count < 3:
+            raise self._invalid(
+                "a multiclass task needs an outcome of three classes or more",
+                'declare outcome=ClassIn(source, column, classes=("a", "b", "c")); two classes are a binary task',
+            )
+        most = {BINARY: 2, REGRESSION: 0}.get(self.task, count)
+        if count > most:
+            raise self._invalid(f"a {self.task} task has no label of {count} classes", 'declare task="multiclass"')
+
     def _check_classes(self) -> None:
-        """What only a binary task can declare."""
+        """What only a task with classes, or with two, can declare."""
         if self.calibration is not None and self.calibration not in CALIBRATIONS:
             raise self._invalid(
                 f"there is no calibration {self.calibration!r}", nearest(self.calibration, CALIBRATIONS)
             )
-        if self.task == "binary":
+        if self.task == BINARY:
             return
-        if self.preparation.chi_square or self.preparation.class_weights:
-            raise self._invalid("only a binary task has classes to test or to weight", "leave them out of Preparation")
+        if self.task == REGRESSION and (self.preparation.chi_square or self.preparation.class_weights):
+            raise self._invalid("a regression has no classes to test or to weight", "leave them out of Preparation")
+        if self.task == MULTICLASS and self.preparation.stable is not None:
+            raise self._invalid(
+                "stability selection takes the label for a number, and a class is none", "leave stable out"
+            )
         if self.calibration or self.decision:
             raise self._invalid("only a binary task has scores to calibrate or to decide on", "leave both out")
 
@@ -124,8 +141,13 @@ class UseCase:
 
     @property
     def metric(self) -> str:
-        """The primary metric: `roc_auc` (higher is better) or `rmse` (lower is better)."""
+        """The primary metric: `roc_auc` (higher is better), `log_loss` or `rmse` (lower is better)."""
         return TASKS[self.task]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes of a multiclass task, in the order of their numbers; else none."""
+        return self.label.classes if self.task == MULTICLASS else ()
 
     @property
     def entity(self) -> Entity:

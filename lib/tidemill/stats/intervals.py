@@ -1,4 +1,4 @@
-"""Confidence intervals that have a formula: of a share, of a ROC AUC, of the difference of two. NumPy-free."""
+"""Confidence intervals that have a formula: of a share, a mean, a ROC AUC, the difference of two. NumPy-free."""
 
 from __future__ import annotations
 
@@ -43,6 +43,21 @@ def roc_auc_interval(auc: float, variance: float, confidence: float = CONFIDENCE
         return Interval(auc, auc, auc)
     odds, half = math.log(auc / (1 - auc)), _quantile(confidence) * math.sqrt(variance) / (auc * (1 - auc))
     return Interval(auc, *(1 / (1 + math.exp(-(odds + side))) for side in (-half, half)))
+
+
+def mean_interval(total: float, squares: float, rows: int, confidence: float = CONFIDENCE) -> Interval:
+    """The interval of a mean of independent values that are at least 0, by the normal distribution.
+
+    Args:
+        total: the sum of the values.
+        squares: the sum of their squares.
+        rows: their number, at least 1; of one alone the interval is a point.
+        confidence: of the interval, between 0 and 1.
+    """
+    mean = total / rows
+    variance = max(0.0, squares / rows - mean * mean) * rows / (rows - 1) if rows > 1 else 0.0
+    half = _quantile(confidence) * math.sqrt(variance / rows)
+    return Interval(mean, max(0.0, mean - half), mean + half)
 
 
 def difference(one: float, other: float, variance: float, confidence: float = CONFIDENCE) -> Interval:
