@@ -70,7 +70,8 @@ def run(context: Context) -> Result:
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
         context.progress.say("exporting the best")
         with TemporaryDirectory(dir=registry.temporary) as folder:
-            package = build_package(found.finalists[0].model, rows, use_case.task, Path(folder))
+            best, classes = found.finalists[0].model, use_case.classes
+            package = build_package(best, rows, use_case.task, Path(folder), classes)
             card["importance"] = importance(rows.where(F.col("part") == GATE), read_parts(package.graph))
             context.progress.say("logging to MLflow")
             run_id, uri = log_search(registry, parent, identity, found, package, documents, use_case.metric)

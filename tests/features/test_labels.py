@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import naive_twin as naive
@@ -55,14 +56,12 @@ def value_at(world: list[Event], at: datetime) -> float | None:
     return exact[-1].amount if exact else None
 
 
-def commonest(world: list[Event], at: datetime) -> float | None:
+def commonest(world: list[Event], at: datetime, *, below: float | None = None) -> float | None:
     """The number of the commonest of two kinds, of equally common ones of the first declared."""
-    counts = [len(in_horizon(world, at, kind=kind)) for kind in ("b", "a")]
+    counted = [e for e in in_horizon(world, at) if below is None or (e.amount is not None and e.amount < below)]
+    inside = [e.kind for e in counted]
+    counts = [inside.count(kind) for kind in ("b", "a")]
     return float(counts.index(max(counts))) if any(counts) else None
-
-
-def commonest_small(world: list[Event], at: datetime) -> float | None:
-    return commonest([e for e in world if e.amount is not None and e.amount < 50], at)
 
 
 KINDS: list[
@@ -87,8 +86,8 @@ KINDS: list[
     (
         ActiveWithin(EVENTS, days(30)),
         active,
-        ClassIn(EVENTS, "kind", ("b", "a"), where="amount < 50"),
-        commonest_small,
+        ClassIn(EVENTS, "kind", ("b", "a"), where="amount < 0"),
+        partial(commonest, below=0),
     ),
 ]
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tidemill.core.errors import TidemillError
+from tidemill.core.frozen import freeze, thaw
 from tidemill.core.time import Grid
 from tidemill.declare import (
     ActiveWithin,
     Aggregate,
+    ByFBeta,
+    ClassIn,
     Entity,
     FeatureView,
     Label,
@@ -56,6 +59,15 @@ def use_case(values: int = 0, **changed: Any) -> UseCase:
 PLAN = plan_splits(TIMES, Splits(gate=1, folds=2), days(10), GRID)
 
 
+def label_of(*classes: str) -> Label:
+    outcome = ClassIn(ORDERS, "kind", classes) if classes else NoEventIn(ORDERS)
+    return Label("next", days(10), ActiveWithin(ORDERS, days(20)), outcome)
+
+
+def several(**changed: Any) -> UseCase:
+    return use_case(**{"task": "multiclass", "label": label_of("a", "b", "c"), **changed})
+
+
 def rows_of(spark: SparkSession, *, labels: dict[int, float | None] | None = None, **changed: Any) -> Any:
     """Four customers at six times, two of each class, where nothing else is asked for: labels of times, or cells."""
     made = []
@@ -68,7 +80,11 @@ def rows_of(spark: SparkSession, *, labels: dict[int, float | None] | None = Non
 
 
 def refused(rows: Any, task: str = "binary") -> TidemillError:
-    asked = use_case() if task == "binary" else use_case(task=task, models=(LinearRegression(),))
+    asked = {
+        "binary": use_case,
+        "multiclass": several,
+        "regression": lambda: use_case(task=task, models=(LinearRegression(),)),
+    }[task]()
     with pytest.raises(TidemillError) as caught:
         check_training_set(rows, asked, PLAN, "gold.shop_training_sets")
     return caught.value
@@ -101,7 +117,18 @@ def test_a_single_row_is_no_training_set(spark: SparkSession) -> None:
     assert (error.code, error.what) == ("E_NO_ROWS", "the training set has no rows of fold 1 of 2")
 
 
-@pytest.mark.parametrize(("task", "wrong"), [("binary", 2.0), ("binary", None), ("regression", float("inf"))])
+@pytest.mark.parametrize(
+    ("task", "wrong"),
+    [
+        ("binary", 2.0),
+        ("binary", None),
+        ("regression", float("inf")),
+        ("multiclass", 3.0),
+        ("multiclass", 0.5),
+        ("multiclass", None),
+        ("multiclass", float("nan")),
+    ],
+)
 def test_a_label_that_is_none_is_refused(spark: SparkSession, task: str, wrong: float | None) -> None:
     error = refused(rows_of(spark, labels={2: wrong}), task)
     assert (error.code, error.what) == ("E_LABEL_VALUE", "4 labels are not usable numbers")
@@ -120,10 +147,48 @@ def test_ten_thousand_columns_are_refused_when_they_are_declared() -> None:
     assert caught.value.code == "E_USE_CASE"
 
 
+def test_of_several_classes_each_has_a_row_and_fits_see_two(spark: SparkSession) -> None:
+    check_training_set(rows_of(spark, labels={0: 2.0, 4: 1.0, 5: 1.0}), several(), PLAN, "here")  # judged on one class
+    error = refused(rows_of(spark), "multiclass")
+    assert (error.code, error.exit_code) == ("E_CLASS", 65)
+    assert error.what == "no row of the training set is of the class 'c'"
+    error = refused(rows_of(spark, labels={0: 2.0, 1: 2.0, 2: 2.0}), "multiclass")
+    what = "all 12 rows to train on for fold 2 of 2 have the same label"
+    assert (error.code, error.what) == ("E_ONE_CLASS", what)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"task": "multiclass"}, "a multiclass task needs an outcome of three classes or more"),
+        ({"task": "multiclass", "label": label_of("a", "b")}, "a multiclass task needs an outcome of three"),
+        ({"label": label_of("a", "b", "c")}, "a binary task has no label of 3 classes"),
+        ({"task": "regression", "label": label_of("a", "b")}, "a regression task has no label of 2 classes"),
+        ({"task": "multiclass", "label": label_of("a", "b", "c"), "calibration": "platt"}, "only a binary task"),
+        ({"task": "multiclass", "label": label_of("a", "b", "c"), "decision": ByFBeta()}, "only a binary task"),
+        (
+            {"task": "multiclass", "label": label_of("a", "b", "c"), "preparation": Preparation(stable=0.9)},
+            "stability selection takes the label for a number",
+        ),
+    ],
+)
+def test_a_task_and_its_label_go_together(changed: dict[str, Any], what: str) -> None:
+    with pytest.raises(TidemillError, match=what) as caught:
+        use_case(**changed)
+    assert (caught.value.code, caught.value.exit_code) == ("E_USE_CASE", 78)
+
+
+def test_classes_are_declared_with_the_outcome() -> None:
+    assert several(preparation=Preparation(chi_square=0.1, class_weights="balanced")).classes == ("a", "b", "c")
+    assert (several().metric, thaw(freeze(several()))) == ("log_loss", several())
+    two = use_case(label=label_of("stays", "goes"))  # a binary task may name its two classes
+    assert (two.classes, two.metric, two.label.classes) == ((), "roc_auc", ("stays", "goes"))
+
+
 @pytest.mark.parametrize("preparation", [Preparation(chi_square=0.1), Preparation(class_weights="balanced")])
 def test_a_regression_has_no_classes(preparation: Preparation) -> None:
     use_case(preparation=preparation)
-    with pytest.raises(TidemillError, match="only a binary task") as caught:
+    with pytest.raises(TidemillError, match="a regression has no classes") as caught:
         use_case(task="regression", models=(LinearRegression(),), preparation=preparation)
     assert caught.value.code == "E_USE_CASE"
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from tidemill.models.comparison import Asked, compare, from_text
 from tidemill.models.gate_rows import compare_frame
 from tidemill.models.paired import BLOCKS, BOOTSTRAP, DELONG, Resampling, Scored, gain
@@ -174,6 +174,63 @@ def test_a_regression_has_no_calibration() -> None:
     assert found.champion.method == BOOTSTRAP
 
 
+def of_classes(champion: bool = True) -> pa.Table:
+    """Three classes: labels are drawn from the challenger's probabilities, and the champion's are blurred."""
+    dice = np.random.default_rng(4)
+    one = dice.dirichlet(np.ones(3), 600)
+    label = np.array([dice.choice(3, p=shares) for shares in one]).astype(float)
+    other = (one + 0.5) / 2.5
+    return pa.table(
+        {
+            "entity__": [str(n) for n in range(600)],
+            "time__": pa.array([START] * 600, pa.timestamp("us", "UTC")),
+            "label__": label,
+            "challenger__": pa.array(one.tolist(), pa.list_(pa.float64())),
+            "champion__": pa.array(other.tolist() if champion else [None] * 600, pa.list_(pa.float64())),
+            "baseline__": pa.array([[1 / 3] * 3] * 600, pa.list_(pa.float64())),
+        }
+    )
+
+
+CLASSES = Asked("log_loss", "multiclass", (), 100, HOW, DAY)
+
+
+def test_several_classes_are_compared_by_log_loss() -> None:
+    rows = of_classes()
+    found = compare(rows, CLASSES)
+    label, one, other = (np.array(rows.column(f"{n}__").to_pylist()) for n in ("label", "challenger", "champion"))
+    assert found.champion is not None
+    assert found.champion.one == pytest.approx(log_loss(label, one), abs=1e-9)
+    assert found.champion.gain == pytest.approx(log_loss(label, other) - log_loss(label, one), abs=1e-9)
+    assert found.champion.method == BOOTSTRAP
+    assert found.champion.low is not None
+    assert 0 < found.champion.low < found.champion.gain
+    assert found.baseline.other == pytest.approx(np.log(3))
+    true = np.eye(3)[label.astype(int)]
+    briers = [np.mean(np.sum((scores - true) ** 2, axis=1)) for scores in (one, other)]
+    assert found.brier is not None
+    assert (found.brier.one, found.brier.other) == pytest.approx(briers)
+    # Calibration is that of the predicted class.
+    right, confidence = one.argmax(axis=1) == label, one.max(axis=1)
+    counted = count(right, confidence)
+    told = probabilities(probability_sums(counted), counted.totals)
+    assert told is not None
+    assert found.calibration is not None
+    assert found.calibration.error == pytest.approx(told.expected_calibration_error)
+    assert found.calibration.error < found.calibration.by_chance  # they are the very probabilities
+
+
+def test_several_classes_without_a_champion_or_a_score() -> None:
+    alone = compare(of_classes(champion=False), CLASSES)
+    assert (alone.champion, alone.brier) == (None, None)
+    assert alone.baseline.gain > 0
+    rows = of_classes()
+    holes = [None, *rows.column("champion__").to_pylist()[1:]]
+    rows = rows.set_column(4, "champion__", pa.array(holes, pa.list_(pa.float64())))
+    with pytest.raises(ValueError, match="a gate row lacks its label or a score"):
+        compare(rows, CLASSES)
+
+
 def hours(entities: int, count: int, seed: int) -> pa.Table:
     """Hourly rows of some entities with two equally good scores, whose errors last for hours."""
     dice = np.random.default_rng(seed)
@@ -242,6 +299,8 @@ def test_a_frame_is_compared_as_its_rows_are(spark: SparkSession) -> None:
     assert compare_frame(spark.createDataFrame(rows), ASKED) == compare(
         rows.sort_by([(name, "ascending") for name in rows.column_names[:1]]), ASKED
     )
+    several = of_classes()
+    assert compare_frame(spark.createDataFrame(several), CLASSES) == compare(several.sort_by("entity__"), CLASSES)
 
 
 def test_calibrated_scores_stay_below_the_error_of_chance() -> None:

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
+import scipy.special
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import (
     DecisionTreeClassifier,
@@ -23,10 +25,12 @@ from tidemill.core.errors import TidemillError
 from tidemill.declare import Preparation
 from tidemill.features.declarations import Feature
 from tidemill.models.onnx_export import Export, export
+from tidemill.models.onnx_graph import Graph
+from tidemill.models.onnx_linear import softmax
 from tidemill.models.onnx_proof import Proof, differences, prove
 from tidemill.models.onnx_scoring import make_scorer
 from tidemill.models.pipelines import unfitted
-from tidemill.models.preparation import preprocessing, with_halves, with_weights
+from tidemill.models.preparation import preprocessing, with_classes, with_halves, with_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +49,11 @@ FEATURES = (
     Feature("größe, odd", "string"),
 )
 SCHEMA = "amount double, days double, steady double, plan string, `größe, odd` string, cls double, reg double"
+LABELS = {
+    "binary": "cls",
+    "regression": "reg",
+    "multiclass": "case when reg < -400 then 0D when reg < 500 then 1D else 2D end",
+}
 PLANS = ("basic", "Basic", "basic ", "prö", "\N{SNOWMAN}", "<null>", None)
 
 
@@ -72,7 +81,7 @@ def proved(tmp_path: Path) -> Prove:
     """Fits a pipeline, saves it, exports what was saved, and proves the two equal."""
 
     def run(rows: DataFrame, task: str, stages: Pipeline) -> tuple[Export, Proof]:
-        labelled = rows.withColumn("label", F.col("cls" if task == "binary" else "reg"))
+        labelled = with_classes(rows.withColumn("label", F.expr(LABELS[task])), 3 if task == "multiclass" else 0)
         model = stages.fit(labelled)
         model.write().save(str(tmp_path / "model"))
         exported = export(tmp_path / "model")
@@ -92,6 +101,14 @@ def proved(tmp_path: Path) -> Prove:
         ("binary", "xgboost", {"n_estimators": 20}),
         ("binary", "perceptron", {"hidden": (5, 3), "maxIter": 10}),
         ("binary", "scikit_logistic", {"C": 0.5}),
+        ("multiclass", "logistic_regression", {}),
+        ("multiclass", "logistic_regression", {"elasticNetParam": 1.0, "regParam": 0.05}),
+        ("multiclass", "random_forest", {"numTrees": 8}),
+        ("multiclass", "random_forest", {"numTrees": 3, "maxDepth": 0}),
+        ("multiclass", "perceptron", {"hidden": (5, 3), "maxIter": 10}),
+        ("multiclass", "scikit_logistic", {"C": 0.5}),
+        ("multiclass", "xgboost", {"n_estimators": 20}),
+        ("multiclass", "xgboost", {"n_estimators": 5, "booster": "dart", "rate_drop": 0.5, "one_drop": True}),
         ("regression", "linear_regression", {}),
         ("regression", "linear_regression", {"elasticNetParam": 1.0, "regParam": 300.0}),
         ("regression", "random_forest", {"numTrees": 8}),
@@ -112,7 +129,11 @@ def test_every_family_scores_as_spark_does(
     scorer = make_scorer(exported.graph, exported.description())
     assert (len(proof.sample["rows"]), len(proof.sample["scores"])) == (32, 32)
     kept = json.loads(json.dumps(proof.sample, allow_nan=False))
-    assert differences(np.array(kept["scores"]), scorer.score_rows(kept["rows"])).max() <= exported.tolerance
+    found = scorer.outputs_of_rows(kept["rows"]).reshape(np.shape(kept["scores"]))
+    assert differences(np.array(kept["scores"]), found).max() <= exported.tolerance
+    several = task == "multiclass"
+    assert (exported.classes, exported.output) == ((3, "probabilities") if several else (0, "score"))
+    assert found.shape == ((32, 3) if several else (32,))
 
 
 @pytest.mark.parametrize(
@@ -247,13 +268,41 @@ def test_what_has_no_exact_graph_is_refused(
     assert (caught.value.code, caught.value.what) == ("E_EXPORT", what)
 
 
-def test_a_row_scores_alike_alone_and_among_others(rows: DataFrame, proved: Prove) -> None:
-    exported, _ = proved(rows, "binary", unfitted("binary", FEATURES, "logistic_regression", {}, 7))
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("family", ["logistic_regression", "random_forest", "xgboost"])
+def test_a_row_scores_alike_alone_and_among_others(rows: DataFrame, proved: Prove, task: str, family: str) -> None:
+    exported, _ = proved(rows, task, unfitted(task, FEATURES, family, {}, 7))
     scorer = make_scorer(exported.graph, exported.description())
     table = rows.select(*exported.inputs).toArrow()
-    together = scorer.score(table)
-    alone = [scorer.score(table.slice(at, 1))[0] for at in range(table.num_rows)]
+    together = scorer.outputs(table)
+    alone = [scorer.outputs(table.slice(at, 1))[0].tolist() for at in range(table.num_rows)]
     assert together.tolist() == alone
+
+
+def test_a_softmax_of_infinite_margins_is_that_of_mllib() -> None:
+    """Of finite margins SciPy's; the first infinite one takes all, and what it is multiplied by 0 stays none."""
+    inf = float("inf")
+    margins = [
+        [0.0, 0.0, 0.0],
+        [1.0, -2.0, 700.0],
+        [-900.0, -901.0, -902.0],
+        [-inf, 0.0, 1.0],
+        [1.0, inf, -5.0],
+        [inf, inf, 0.0],
+        [-inf, -inf, -inf],
+        [NAN, 0.0, 1.0],
+        [NAN, inf, 1.0],
+    ]
+    graph = Graph()
+    read = graph.join([graph.read(name, "double") for name in ("a", "b", "c")])
+    session = ort.InferenceSession(graph.serialise(softmax(graph, read.tensor, 3), 3))
+    values = np.array(margins)
+    found = session.run(None, {name: values[:, [place]] for place, name in enumerate("abc")})[0]
+    expected = scipy.special.softmax(values[:4], axis=1)
+    assert np.abs(found[:4] - expected).max() <= 1e-15
+    nothing = [NAN] * 3
+    rest = [[0.0, 1.0, 0.0], [1.0, NAN, 0.0], nothing, nothing, [NAN, 1.0, 0.0]]
+    assert differences(found[4:], np.array(rest)).max() == 0
 
 
 def test_differences() -> None:

@@ -88,7 +88,7 @@ def test_workers_explain_batch_by_batch(tmp_path: Path) -> None:
     graph = Graph(exported.graph, json.dumps(exported.description()), None, 2, tuple(parts.items()))
     batches = rows.to_batches(max_chunksize=150)
     found = pa.Table.from_batches(scored(batches, graph, ["id"], [("role", "champion")]))
-    assert found.column_names == ["id", "score", "prediction", "reasons", "contributions", "role"]
+    assert found.column_names == ["id", "score", "prediction", "probabilities", "reasons", "contributions", "role"]
     assert found["id"].to_pylist() == names
     most = [sorted(map(abs, values), reverse=True)[:2] for values in alone]
     assert [list(map(abs, values)) for values in found["contributions"].to_pylist()] == most

@@ -15,7 +15,7 @@ from tidemill.cli.models import learned_the_same
 from tidemill.core.time import parse_time
 from tidemill.data.read import read
 from tidemill.features.audit import failed
-from tidemill.models.baseline import Baseline
+from tidemill.models.baseline import baseline_of
 from tidemill.models.card import CARD, times_of
 from tidemill.models.champion import champion_scores
 from tidemill.models.comparison import Asked, Comparison
@@ -26,6 +26,7 @@ from tidemill.models.onnx_scoring import GRAPH
 from tidemill.models.package_check import check_package
 from tidemill.models.paired import Resampling
 from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.specs import BINARY, MULTICLASS
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import GATE
 
@@ -73,7 +74,7 @@ def gather(context: Context, registry: Registry, challenger: Version, champion: 
         card["baseline"]["gate_value"],
         card["train_value"],
         compared,
-        abs(card["gate_positive_rate"] - card["baseline"]["constant"]) if use_case.task == "binary" else 0.0,
+        _moved(card),
         _leaks(context, card),
         packaged,
         numbers,
@@ -99,13 +100,22 @@ def _compare(
         scores = champion_scores(rows, use_case, own, model, context.config.train)
     kept = read(context.spark, context.lake, gate_scores_table(use_case))
     kept = kept.where(F.col("training_set_id") == card["training_set_id"])
-    baseline = Baseline(**{k: card["baseline"][k] for k in ("constant", "feature", "sign", "missing")})
     share = min(1.0, limits.compared_rows / card["gate_rows"])
-    side_by_side = build_gate_rows(rows.where(F.col("part") == GATE), kept, scores, baseline, use_case, share)
+    side_by_side = build_gate_rows(rows.where(F.col("part") == GATE), kept, scores, baseline_of(card), use_case, share)
     how = Resampling(limits.confidence, limits.draws, limits.seed)
     block = max(timedelta(days=1), use_case.label.horizon)
     asked = Asked(use_case.metric, use_case.task, use_case.slices, limits.slice_rows, how, block)
     return compare_frame(side_by_side, asked), represented
+
+
+def _moved(card: dict[str, Any]) -> float:
+    """How far the classes of the gate are from those of the rows of the fit: half of what their shares differ by."""
+    if card["task"] == BINARY:
+        return abs(float(card["gate_positive_rate"] - card["baseline"]["constant"]))
+    if card["task"] == MULTICLASS:
+        shares = (one["rows"] / card["gate_rows"] for one in card["gate_metrics"]["classes"])
+        return sum(abs(now - then) for now, then in zip(shares, card["baseline"]["constant"], strict=True)) / 2
+    return 0.0
 
 
 def _has_seen(card: dict[str, Any], gate: datetime) -> bool:

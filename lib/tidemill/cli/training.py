@@ -61,6 +61,8 @@ def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dic
     """Commits the scores that the best's gate fit gives the gate rows, and judges them as they were kept."""
     use_case, table = context.use_case, gate_scores_table(context.use_case)
     scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
+    absent = {name: F.lit(None).cast(kind) for name, kind in table.columns if name not in scores.columns}
+    scores = scores.withColumns(absent) if absent else scores
     commit(context.lake, table, Batch(identity, inputs), scores)
     only = {"training_set_id": identity}
     return evaluate_table(context.spark, context.lake, table, only, use_case.task, found.decided.threshold)

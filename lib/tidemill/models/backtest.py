@@ -22,6 +22,7 @@ from tidemill.models.fits import fit_recipe
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
 from tidemill.models.specs import HIGHER_IS_BETTER
+from tidemill.models.tables import judged_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,7 +119,7 @@ def replay(
         features = usable_features(train, use_case.features, use_case.preparation.nulls)
         model = fit_recipe(train, use_case, features, recipe, settings)
         later = rows.where(times_predicate(AS_OF, evaluated[number:]))
-        scored = with_score(model, later, use_case.task).select(AS_OF, "label", "score")
+        scored = with_score(model, later, use_case.task).select(AS_OF, "label", judged_on(use_case.task))
         frames.append(scored.withColumn("trained_at", F.lit(at)))
     say("judging")
     metrics = build_metrics(reduce(lambda a, b: a.unionByName(b), frames), use_case.task, ["trained_at", AS_OF])

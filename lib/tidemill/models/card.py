@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.core.time import Run, decode_times, encode_times, format_time
 from tidemill.models.candidates import leaderboard
 from tidemill.models.metric_values import as_values, scalars
+from tidemill.models.specs import BINARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,8 @@ def build_card(
     """The card of the winner of a search.
 
     Times are ISO 8601 in UTC; metrics are in the task's unit. Scores are calibrated as `calibration` says; `threshold`
-    is that of a binary task, chosen as `decision` says; where nothing is declared both are null, and it is 0.5.
+    is that of a binary task, chosen as `decision` says; where nothing is declared both are null, and it is 0.5. The
+    names of the `classes` of a multiclass task stand in the order of their numbers.
 
     Args:
         use_case: what was trained for.
@@ -53,10 +55,11 @@ def build_card(
         "declaration": use_case.digest,
         "task": use_case.task,
         "metric": use_case.metric,
+        **({"classes": list(use_case.classes)} if use_case.classes else {}),
         "family": winner.candidate.family,
         "parameters": winner.candidate.parameters,
         "without": list(winner.candidate.without),
-        "threshold": found.decided.threshold if use_case.task == "binary" else None,
+        "threshold": found.decided.threshold if use_case.task == BINARY else None,
         **found.decided.description,
         "as_of": format_time(as_of),
         "training_set_id": training_set,

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidemill.models.paired import BLOCKS, BOOTSTRAP, BRIER, Gain, Resampling, Scored, gain
+from tidemill.models.specs import REGRESSION
 from tidemill.stats.consistency import error_by_chance
 from tidemill.stats.counted import count
 from tidemill.stats.probabilities import probabilities, probability_sums
@@ -32,7 +33,7 @@ class Asked:
 
     Args:
         metric: the primary one.
-        task: scores of a `binary` task are probabilities.
+        task: scores of a task with classes are probabilities.
         slices: columns whose values make slices.
         floor: rows of a slice, below which it is not looked at.
         how: intervals are made.
@@ -71,8 +72,8 @@ class Comparison:
     Args:
         baseline: the challenger's gain over the one-feature baseline.
         champion: its gain over the champion, or None where there is none.
-        brier: the same by the Brier score, of binary tasks.
-        calibration: of binary tasks.
+        brier: the same by the Brier score, of tasks with classes.
+        calibration: of tasks with classes; of several that of the predicted class's probability.
         slices: gains over the champion, or over the baseline where there is no champion, of every slice that has enough
             rows. Their intervals together, not each, have the confidence (Bonferroni): one of many is bad by chance.
     """
@@ -88,7 +89,8 @@ def compare(rows: pa.Table, asked: Asked) -> Comparison:
     """Compares the scores of the same rows.
 
     Args:
-        rows: entity, as-of time, label, the three scores (the champion's all null where there is none), and the slices.
+        rows: entity, as-of time, label, the three scores (of several classes probabilities; the champion's all null
+            where there is none), and the slices.
         asked: what and how.
 
     Raises:
@@ -104,12 +106,12 @@ def compare(rows: pa.Table, asked: Asked) -> Comparison:
     over_baseline = gain(asked.metric, against_baseline, asked.how)
     if over_baseline is None:
         raise ValueError(f"the gate rows do not allow {asked.metric}")
-    binary = asked.task == "binary"
+    classes = asked.task != REGRESSION
     return Comparison(
         over_baseline,
         gain(asked.metric, against, asked.how) if has_champion else None,
-        gain(BRIER, against, asked.how) if binary and has_champion else None,
-        _calibration(label, one, asked.how) if binary else None,
+        gain(BRIER, against, asked.how) if classes and has_champion else None,
+        _calibration(label, one, asked.how) if classes else None,
         _slices(rows, against, asked),
     )
 
@@ -146,10 +148,18 @@ def _gain(read: dict[str, Any] | None) -> Gain | None:
 
 
 def _numbers(rows: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    """A column as numbers; of probabilities one row each, all NaN where a row has none."""
+    column = rows.column(name)
+    if not pa.types.is_list(column.type):
+        return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    if column.null_count or not rows.num_rows:
+        return np.full((rows.num_rows, 1), np.nan)
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(rows.num_rows, -1)
 
 
 def _calibration(label: Any, score: Any, how: Resampling) -> Calibration | None:
+    if score.ndim > 1:
+        label, score = label == score.argmax(axis=1), score.max(axis=1)
     counted = count(label, score)
     found = probabilities(probability_sums(counted), counted.totals)
     if found is None:

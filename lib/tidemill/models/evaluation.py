@@ -63,7 +63,8 @@ def evaluate_table(
         rows = read(session, lake, table)
         for name, value in only.items():
             rows = rows.where(F.col(name) == value)
-        return Evaluated(metrics_of(sums_by_group(rows, task, [], threshold)[()], threshold, table.label), reason)
+        found = sums_by_group(rows, task, [], threshold).get((), _NOTHING)
+        return Evaluated(metrics_of(found, threshold, table.label), reason)
     files = data_files(lake, table, only)
     sums = sums_of_files(session, files, task, threshold, table.label) if files else _NOTHING
     return Evaluated(metrics_of(sums, threshold, table.label), "files")

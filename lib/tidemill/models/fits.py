@@ -9,7 +9,7 @@ from pyspark.util import inheritable_thread_target
 
 from tidemill.features.pairs import AS_OF
 from tidemill.models.pipelines import unfitted
-from tidemill.models.preparation import with_halves, with_weights
+from tidemill.models.preparation import with_classes, with_halves, with_weights
 from tidemill.models.xgb import workers_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def layout(use_case: UseCase, candidate: Candidate, settings: Train) -> dict[str
 def ordered(rows: DataFrame, use_case: UseCase, settings: Train) -> DataFrame:
     """Rows in one order and one partitioning, whatever the machine: both change the last digits of a model."""
     order = (AS_OF, use_case.entity.key)
-    rows = with_halves(with_weights(rows, use_case.preparation), use_case.preparation, use_case.entity.key)
+    classes = len(use_case.classes)
+    rows = with_classes(with_weights(rows, use_case.preparation, classes), classes)
+    rows = with_halves(rows, use_case.preparation, use_case.entity.key)
     # By a hash: ranges are drawn from a sample, which is another one each time. By an exchange also where there is one
     # partition: XGBoost's barrier stage cannot stand on coalesced ones.
     return rows.repartition(settings.partitions, *order).sortWithinPartitions(*order)

@@ -24,21 +24,21 @@ from tidemill.models.comparison import (
     compare,
     from_text,
 )
-from tidemill.models.tables import SCORE
+from tidemill.models.tables import judged_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pyspark.sql import DataFrame
 
-    from tidemill.models.baseline import Baseline
+    from tidemill.models.baseline import AnyBaseline
     from tidemill.models.use_case import UseCase
 
 _PARTS = 1_000_000
 
 
 def build_gate_rows(
-    gate: DataFrame, kept: DataFrame, champion: DataFrame | None, baseline: Baseline, use_case: UseCase, share: float
+    gate: DataFrame, kept: DataFrame, champion: DataFrame | None, baseline: AnyBaseline, use_case: UseCase, share: float
 ) -> DataFrame:
     """Joins the scores of the same rows.
 
@@ -46,23 +46,23 @@ def build_gate_rows(
 
     Args:
         gate: the gate rows of the challenger's training set: features and `label`.
-        kept: the scores that its gate fit gave them.
-        champion: the same rows with the champion's `score`, or None where there is no champion.
+        kept: the scores that its gate fit gave them, of several classes the probabilities.
+        champion: the same rows with those of the champion, or None where there is no champion.
         baseline: of the challenger's training.
         use_case: entity and slices.
         share: of the entities, chosen by a hash.
     """
     key = use_case.entity.key
-    place = [key, AS_OF]
+    place, judged = [key, AS_OF], F.col(judged_on(use_case.task))
     slices = [F.col(name).cast("string").alias(name) for name in use_case.slices]
     chosen = F.pmod(F.xxhash64(F.col(key).cast("string")), F.lit(_PARTS)) < F.lit(share * _PARTS)
     rows = with_baseline_score(gate.where(chosen), baseline)
-    rows = rows.select(*place, F.col("label").alias(LABEL), F.col(SCORE).alias(BASELINE), *slices)
-    rows = rows.join(kept.select(*place, F.col(SCORE).alias(CHALLENGER)), place, "left")
+    rows = rows.select(*place, F.col("label").alias(LABEL), judged.alias(BASELINE), *slices)
+    rows = rows.join(kept.select(*place, judged.alias(CHALLENGER)), place, "left")
     if champion is None:
-        rows = rows.withColumn(CHAMPION, F.lit(None).cast("double"))
+        rows = rows.withColumn(CHAMPION, F.lit(None).cast(dict(rows.dtypes)[BASELINE]))
     else:
-        rows = rows.join(champion.select(*place, F.col(SCORE).alias(CHAMPION)), place, "left")
+        rows = rows.join(champion.select(*place, judged.alias(CHAMPION)), place, "left")
     return rows.withColumn(ENTITY, F.col(key).cast("string")).withColumnRenamed(AS_OF, TIME)
 
 

@@ -40,7 +40,8 @@ class Evidence:
         challenger, baseline: its value on all gate rows: of the challenger's gate fit, of the one-feature baseline.
         train: of the gate fit on the rows that it was fitted on.
         compared: the scores of the gate rows, side by side.
-        moved: how far the share of positives of the gate is from that of the rows of the fit; 0 for regression.
+        moved: how far the share of positives of the gate is from that of the rows of the fit; of several classes the
+            total variation of their shares; 0 for regression.
         leaks: features that the leakage audit of its training rows found to leak; None where no audit is known.
         packaged: the registered model, loaded elsewhere.
         numbers, champion_numbers: that their graphs hold; None without a champion.
@@ -77,7 +78,7 @@ def check_all(evidence: Evidence, limits: Promote) -> tuple[Check, ...]:
 def calibration(evidence: Evidence, limits: Promote) -> Check:
     """The expected calibration error stays below the limit, or below what chance alone makes of so few rows.
 
-    A share of positives that has moved since the fit is no fault of the model: it is allowed on top.
+    Shares of classes that have moved since the fit are no fault of the model: that is allowed on top.
     """
     found = evidence.compared.calibration
     if found is None:

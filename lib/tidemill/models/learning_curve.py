@@ -11,6 +11,7 @@ from tidemill.models.fits import fit_recipe, parallel
 from tidemill.models.judge import judge_fold
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
+from tidemill.models.specs import REGRESSION
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def learning_curve(
     found: dict[str, Any] = {} if counted is None else counted.asDict()
 
     def fit(share: int) -> PipelineModel | None:
-        if not found[f"rows_{share}"] or (use_case.task == "binary" and found[f"one_{share}"]):
+        if not found[f"rows_{share}"] or (use_case.task != REGRESSION and found[f"one_{share}"]):
             return None
         seen = train.where(places < share)
         try:

@@ -7,14 +7,14 @@ summed tree by tree upon the base margin. The graph does the same, and applies t
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import TensorProto
 
-from tidemill.models.onnx_graph import NUMBER, refused
-from tidemill.models.onnx_linear import exponential, sigmoid
+from tidemill.models.onnx_graph import NUMBER, OF_CLASSES, Output, refused
+from tidemill.models.onnx_linear import exponential, sigmoid, softmax
 from tidemill.models.onnx_trees import LESS, add_ensemble
 from tidemill.models.trees import LEAF, Tree
 
@@ -29,29 +29,50 @@ if TYPE_CHECKING:
 BOOSTER = "model"  # the folder of a stage that holds the booster's JSON
 _LOGISTIC = ("binary:logistic", "reg:logistic")
 _EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie")
-_IDENTITY = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror", "binary:logitraw")
+_IDENTITY = (
+    "multi:softprob",
+    "reg:squarederror",
+    "reg:absoluteerror",
+    "reg:pseudohubererror",
+    "reg:quantileerror",
+    "binary:logitraw",
+)
 
 
-def _classifier(stage: Stage, graph: Graph) -> str:
-    """xgboost.spark takes the logistic function of a classifier's margin, whatever the objective."""
-    return sigmoid(graph, _margin(stage, graph)[0])
+def _classifier(stage: Stage, graph: Graph) -> Output:
+    """xgboost.spark takes the logistic function of a classifier's margin, or the softmax, whatever the objective."""
+    margins = _margins(stage, graph)
+    if margins.width == 1:
+        return Output(sigmoid(graph, margins.tensor))
+    return Output(softmax(graph, margins.tensor, margins.width), margins.width, OF_CLASSES)
 
 
-def _regressor(stage: Stage, graph: Graph) -> str:
-    margin, objective = _margin(stage, graph)
-    if objective in _LOGISTIC:
-        return sigmoid(graph, margin)
-    return exponential(graph, margin, 1.0) if objective in _EXPONENTIAL else margin
+def _regressor(stage: Stage, graph: Graph) -> Output:
+    margins = _margins(stage, graph)
+    if margins.width != 1:
+        raise refused(f"a booster of {margins.width} outputs has no score", stage.folder, "use one output")
+    if margins.objective in _LOGISTIC:
+        return Output(sigmoid(graph, margins.tensor))
+    exponentially = margins.objective in _EXPONENTIAL
+    return Output(exponential(graph, margins.tensor, 1.0) if exponentially else margins.tensor)
 
 
-BOOSTERS: dict[str, Callable[[Stage, Graph], str]] = {
+@dataclass(frozen=True)
+class _Margins:
+    """The margins in double precision, how many a row has, and the name of the objective."""
+
+    tensor: str
+    width: int
+    objective: str
+
+
+BOOSTERS: dict[str, Callable[[Stage, Graph], Output]] = {
     "SparkXGBClassifierModel": _classifier,
     "SparkXGBRegressorModel": _regressor,
 }
 
 
-def _margin(stage: Stage, graph: Graph) -> tuple[str, str]:
-    """The margin in double precision, and the name of the objective."""
+def _margins(stage: Stage, graph: Graph) -> _Margins:
     learner = json.loads(stage.text(BOOSTER))["learner"]
     objective, booster = learner["objective"]["name"], learner["gradient_booster"]
     weights: list[float] | None = booster.get("weight_drop")
@@ -59,12 +80,13 @@ def _margin(stage: Stage, graph: Graph) -> tuple[str, str]:
         booster = booster["gbtree"]
     if "trees" not in booster["model"]:
         raise refused(f"the booster {booster['name']} has no trees", stage.folder, "use booster='gbtree' or 'dart'")
-    base = _base_margin(learner["learner_model_param"]["base_score"], objective, stage)
+    bases = _base_margins(learner["learner_model_param"]["base_score"], objective, stage)
     features = graph.read(stage.parameters["featuresCol"], NUMBER)
-    trees = [_constant(base)]
+    trees, targets = [_constant(base) for base in bases], [*range(len(bases)), *booster["model"]["tree_info"]]
     for number, saved in enumerate(booster["model"]["trees"]):
         tree = read_tree(saved)
         if weights is not None:
+            base = bases[targets[len(bases) + number]]
             tree = replace(tree, value=_dropped_out(tree.value, base, weights[number]))
         inner = tree.first != LEAF
         limits = tree.threshold[inner].astype(np.float32)
@@ -72,22 +94,19 @@ def _margin(stage: Stage, graph: Graph) -> tuple[str, str]:
             graph.probe(features.origins, tree.feature[inner], near.astype(np.float64))
         trees.append(tree)
     single = graph.add("Cast", graph.take(features), to=TensorProto.FLOAT)
-    margin = add_ensemble(graph, single, trees, LESS, np.float32)
-    return graph.add("Cast", margin, to=TensorProto.DOUBLE), objective
+    margin = add_ensemble(graph, single, trees, LESS, np.float32, targets)
+    return _Margins(graph.add("Cast", margin, to=TensorProto.DOUBLE), len(bases), objective)
 
 
-def _base_margin(text: str, objective: str, stage: Stage) -> float:
-    """The base score is saved as a prediction; the inverse of the link makes it a margin."""
+def _base_margins(text: str, objective: str, stage: Stage) -> list[float]:
+    """The base scores, one an output, are saved as predictions; the inverse of the link makes them margins."""
     scores = np.atleast_1d(np.float32(json.loads(text)))
-    if len(scores) != 1:
-        raise refused(f"a booster of {len(scores)} outputs has no score", stage.folder, "use one output")
-    score = scores[0]
     if objective in _LOGISTIC:
-        return float(-np.log(np.float32(1.0) / score - np.float32(1.0)))
+        return (-np.log(np.float32(1.0) / scores - np.float32(1.0))).tolist()
     if objective in _EXPONENTIAL:
-        return float(np.log(score))
+        return np.log(scores).tolist()
     if objective in _IDENTITY:
-        return float(score)
+        return scores.tolist()
     raise refused(f"the link of the objective {objective} is not known", stage.folder, "use another objective")
 
 

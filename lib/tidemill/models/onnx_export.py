@@ -1,4 +1,4 @@
-"""A saved Spark pipeline as one ONNX graph: features by name in, `score` out, in double precision.
+"""A saved Spark pipeline as one ONNX graph: features by name in, a score or probabilities out, in double precision.
 
 Opset 18 with `ai.onnx.ml` 5, whose `TreeEnsemble` has splits and leaves in double precision.
 """
@@ -13,7 +13,7 @@ from onnx.checker import ValidationError
 
 from tidemill.models.onnx_boosters import BOOSTERS
 from tidemill.models.onnx_calibration import CALIBRATED, add_calibration
-from tidemill.models.onnx_graph import OUTPUT, TEXT, Graph, refused
+from tidemill.models.onnx_graph import OF_CLASSES, OUTPUT, TEXT, Graph, Output, refused
 from tidemill.models.onnx_linear import LINEAR
 from tidemill.models.onnx_stages import PREPROCESSING
 from tidemill.models.onnx_trees import TREES
@@ -41,6 +41,8 @@ class Export:
         tolerance: by how much it may differ from Spark: absolutely, or relatively where a score is larger than 1. What
             the model may differ by is multiplied by the steepest slope of a calibration behind it.
         probes: for inputs the values at which the score may jump, or the categories of the fit.
+        output: its name: `score`, or `probabilities` of several classes.
+        classes: how many probabilities it gives of a row; 0 where it gives a score.
     """
 
     graph: bytes
@@ -49,12 +51,14 @@ class Export:
     width: int
     tolerance: float
     probes: Mapping[str, tuple[Any, ...]]
+    output: str = OUTPUT
+    classes: int = 0
 
     def description(self) -> dict[str, Any]:
         """What a reader of the graph has to know, as JSON values."""
         return {
             "inputs": [{"name": name, "type": kind} for name, kind in self.inputs.items()],
-            "output": {"name": OUTPUT, "type": "double"},
+            "output": {"name": self.output, "type": "double"},
             "null_text": self.null_text,
             "width": self.width,
             "tolerance": self.tolerance,
@@ -78,11 +82,12 @@ def export(folder: Path) -> Export:
     add_preprocessing(graph, before)
     if last.kind not in PREDICTORS:
         raise refused(f"a model {last.kind} has no graph", last.folder, f"use {', '.join(sorted(PREDICTORS))}")
-    score, steepest = PREDICTORS[last.kind](last, graph), 1.0
+    output, steepest = PREDICTORS[last.kind](last, graph), 1.0
     if follows is not None:
-        score, steepest = add_calibration(follows, graph, score)
+        score, steepest = add_calibration(follows, graph, output.tensor)
+        output = Output(score)
     try:
-        serialised = graph.serialise(score)
+        serialised = graph.serialise(output.tensor, output.width, output.name)
     except ValidationError as error:
         raise refused(f"the graph is not valid: {error}", last.folder, "rename the feature that it names") from error
     texts = {value for name, kind in graph.inputs.items() if kind == TEXT for value in graph.probes.get(name, ())}
@@ -93,6 +98,8 @@ def export(folder: Path) -> Export:
         graph.width,
         max(1.0, steepest) * (TOLERANCE_SINGLE if last.kind in BOOSTERS else TOLERANCE),
         {name: tuple(dict.fromkeys(values)) for name, values in graph.probes.items()},
+        output.name,
+        output.width if output.name == OF_CLASSES else 0,
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnx import AttributeProto, NodeProto
 
 NUMBER, TEXT = "double", "string"
-OUTPUT = "score"
+OUTPUT, OF_CLASSES = "score", "probabilities"
 OPSET, ML_OPSET, IR = 18, 5, 9
 ML = "ai.onnx.ml"
 _TYPES = {NUMBER: TensorProto.DOUBLE, TEXT: TensorProto.STRING}
@@ -43,6 +43,21 @@ class Column:
     def end(self) -> int:
         """The column after the last one."""
         return self.first + len(self.origins)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model makes of rows.
+
+    Args:
+        tensor: of shape (rows, width).
+        width: its columns.
+        name: of the graph's output: `score`, or `probabilities`, one for each of several classes.
+    """
+
+    tensor: str
+    width: int = 1
+    name: str = OUTPUT
 
 
 @dataclass(frozen=True)
@@ -133,11 +148,11 @@ class Graph:
             if origin is not None:
                 self.probes.setdefault(origin, []).append(limit)
 
-    def serialise(self, tensor: str, width: int = 1) -> bytes:
-        """The finished graph, checked: every input by name, of shape (rows, 1), and `score`, of shape (rows, width)."""
-        self._nodes.append(helper.make_node("Identity", [tensor], [OUTPUT]))
+    def serialise(self, tensor: str, width: int = 1, name: str = OUTPUT) -> bytes:
+        """The finished graph, checked: every input by name, of shape (rows, 1), and one output, (rows, width)."""
+        self._nodes.append(helper.make_node("Identity", [tensor], [name]))
         inputs = [helper.make_tensor_value_info(name, _TYPES[kind], [None, 1]) for name, kind in self.inputs.items()]
-        output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, [None, width])
+        output = helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, width])
         graph = helper.make_graph(self._nodes, "tidemill", inputs, [output], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="tidemill", ir_version=IR)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import TensorProto
 
-from tidemill.models.onnx_graph import NUMBER, refused
+from tidemill.models.onnx_graph import NUMBER, OF_CLASSES, Output
 from tidemill.models.saved_pipeline import matrix_coefficients, vector, vector_coefficients
 
 if TYPE_CHECKING:
@@ -49,28 +51,24 @@ def positive_probability(graph: Graph, margin: str) -> str:
     return graph.add("Sub", graph.number(1.0), sigmoid(graph, graph.add("Neg", margin)))
 
 
-def _logistic(stage: Stage, graph: Graph) -> str:
+def _logistic(stage: Stage, graph: Graph) -> Output:
     fitted = stage.table()
     coefficients = matrix_coefficients(fitted["coefficientMatrix"][0].as_py())
     margins = _margins(stage, graph, coefficients, vector(fitted["interceptVector"][0].as_py()))
     if not fitted["isMultinomial"][0].as_py():
-        return positive_probability(graph, margins)
-    if len(coefficients.values) != 2:
-        raise refused(f"a model of {len(coefficients.values)} classes has no score", stage.folder, "use two classes")
-    return _second_of_two(graph, margins)
+        return Output(positive_probability(graph, margins))
+    return _share_of_classes(graph, margins, len(coefficients.values))
 
 
-def _linear(stage: Stage, graph: Graph) -> str:
+def _linear(stage: Stage, graph: Graph) -> Output:
     fitted = stage.table()
     coefficients = vector_coefficients(fitted["coefficients"][0].as_py())
-    return _margins(stage, graph, coefficients, np.array([fitted["intercept"][0].as_py()]))
+    return Output(_margins(stage, graph, coefficients, np.array([fitted["intercept"][0].as_py()])))
 
 
-def _perceptron(stage: Stage, graph: Graph) -> str:
+def _perceptron(stage: Stage, graph: Graph) -> Output:
     """Affine layers with sigmoids between them and a softmax at the end; each layer's weights lie column by column."""
     weights, layers = vector(stage.table()["weights"][0].as_py()), stage.parameters["layers"]
-    if layers[-1] != 2:
-        raise refused(f"a perceptron of {layers[-1]} classes has no score", stage.folder, "use two classes")
     tensor, at = graph.take(graph.read(stage.parameters["featuresCol"], NUMBER)), 0
     for number, (into, out) in enumerate(pairwise(layers)):
         tensor = sigmoid(graph, tensor) if number else tensor
@@ -78,14 +76,39 @@ def _perceptron(stage: Stage, graph: Graph) -> str:
         bias = weights[at + into * out : at + into * out + out].reshape(1, -1)
         tensor = graph.add("Add", graph.add("MatMul", tensor, graph.constant(matrix)), graph.constant(bias))
         at += into * out + out
-    return _second_of_two(graph, tensor)
+    return _share_of_classes(graph, tensor, layers[-1])
 
 
-LINEAR: dict[str, Callable[[Stage, Graph], str]] = {
+LINEAR: dict[str, Callable[[Stage, Graph], Output]] = {
     "LogisticRegressionModel": _logistic,
     "LinearRegressionModel": _linear,
     "MultilayerPerceptronClassificationModel": _perceptron,
 }
+
+
+def softmax(graph: Graph, margins: str, classes: int) -> str:
+    """The shares of a softmax, as MLlib computes them: the largest margin is taken off all.
+
+    Where a margin is +infinity, MLlib multiplies all by 0 and sets the first such share to 1: an infinity or NaN beside
+    it becomes NaN.
+    """
+    rows, zero = graph.constant(np.array([1])), graph.number(0.0)
+    powers = exponential(graph, graph.add("Sub", margins, graph.add("ReduceMax", margins, rows, keepdims=1)), 1.0)
+    each = [graph.gather(powers, np.array([number])) for number in range(classes)]
+    total = reduce(partial(graph.add, "Add"), each)  # in MLlib's order; ReduceSum has another one for a single row
+    usual = graph.add("Mul", powers, graph.add("Div", graph.number(1.0), total))
+    infinite = graph.add("Cast", graph.add("Equal", margins, graph.number(np.inf)), to=TensorProto.DOUBLE)
+    first = graph.add("Equal", graph.add("ArgMax", infinite, axis=1), graph.constant(np.arange(classes).reshape(1, -1)))
+    certain = graph.add("Where", first, graph.number(1.0), graph.add("Mul", margins, zero))
+    some = graph.add("Greater", graph.add("ReduceMax", infinite, rows, keepdims=1), zero)
+    return graph.add("Where", some, certain, usual)
+
+
+def _share_of_classes(graph: Graph, margins: str, classes: int) -> Output:
+    """The score of a softmax: of two classes the second share, of more all."""
+    if classes == 2:
+        return Output(_second_of_two(graph, margins))
+    return Output(softmax(graph, margins, classes), classes, OF_CLASSES)
 
 
 def _second_of_two(graph: Graph, margins: str) -> str:
@@ -102,8 +125,13 @@ def _second_of_two(graph: Graph, margins: str) -> str:
 
 
 def _margins(stage: Stage, graph: Graph, coefficients: Coefficients, intercepts: NDArray[np.float64]) -> str:
-    tensor, values = graph.take(graph.read(stage.parameters["featuresCol"], NUMBER)), coefficients.values
-    if coefficients.active is not None:
-        tensor, values = graph.gather(tensor, coefficients.active), values[:, coefficients.active]
-    product = graph.add("MatMul", tensor, graph.constant(values.T))
+    """The margins one by one: a product with several columns depends in its last digits on how many rows there are."""
+    tensor = graph.take(graph.read(stage.parameters["featuresCol"], NUMBER))
+    products = []
+    for row in range(len(coefficients.values)):
+        active, values = coefficients.active_of(row), coefficients.values[row]
+        read = tensor if active is None else graph.gather(tensor, active)
+        slopes = values if active is None else values[active]
+        products.append(graph.add("MatMul", read, graph.constant(slopes.reshape(-1, 1))))
+    product = products[0] if len(products) == 1 else graph.add("Concat", *products, axis=1)
     return graph.add("Add", product, graph.constant(intercepts.reshape(1, -1)))

@@ -15,7 +15,8 @@ from tidemill.models.onnx_adversary import adversarial_rows
 from tidemill.models.onnx_graph import refused
 from tidemill.models.onnx_scoring import gaps_between
 from tidemill.models.pipelines import with_score
-from tidemill.models.tables import SCORE
+from tidemill.models.specs import MULTICLASS
+from tidemill.models.tables import judged_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tidemill.models.onnx_export import Export
 
 TRAINING_ROWS = 20_000
-_SAMPLE, _TRAINING, _ADVERSARIAL = "sample__", "training", "adversarial"
+_SAMPLE, _SAID, _TRAINING, _ADVERSARIAL = "sample__", "said__", "training", "adversarial"
 _KEPT = 16  # rows of a batch, and of either kind in all
 _WORST = "sample string, rows bigint, difference double, spark double, graph double, row string, kept string"
 
@@ -41,7 +42,8 @@ class Proof:
         adversarial_rows: compared rows that were made for it.
         difference: the largest one between Spark and the graph, relative where a score is larger than 1.
         example: one of the training rows: feature to value.
-        sample: rows of both kinds with Spark's scores of them: whoever loads the graph later compares itself with it.
+        sample: rows of both kinds with Spark's scores, or probabilities: whoever loads the graph later compares itself
+            with it.
     """
 
     training_rows: int
@@ -62,16 +64,18 @@ def prove(exported: Export, model: PipelineModel, rows: DataFrame, task: str) ->
         exported: the graph.
         model: the fitted pipeline.
         rows: the training set; of a large one `TRAINING_ROWS` rows are taken, by a hash of their features.
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`.
 
     Raises:
-        TidemillError: E_EXPORT (data) where a score differs by more than the export's tolerance.
+        TidemillError: E_EXPORT (data) where a score, or a probability, differs by more than the export's tolerance.
     """
     features = list(exported.inputs)
     sample = rows.select(*features).orderBy(F.xxhash64(*features)).limit(TRAINING_ROWS)
     made = rows.sparkSession.createDataFrame(adversarial_rows(exported))
     both = sample.withColumn(_SAMPLE, F.lit(_TRAINING)).unionByName(made.withColumn(_SAMPLE, F.lit(_ADVERSARIAL)))
-    scored = with_score(model, both, task).select(*features, _SAMPLE, SCORE)
+    judged = F.col(judged_on(task))
+    said = judged if task == MULTICLASS else F.array(judged)
+    scored = with_score(model, both, task).select(*features, _SAMPLE, said.alias(_SAID))
     found = [row.asDict() for row in scored.mapInArrow(_comparison(exported), _WORST).toLocalIterator()]
     worst = max(found, key=lambda row: row["difference"])
     if worst["difference"] > exported.tolerance:
@@ -84,7 +88,8 @@ def prove(exported: Export, model: PipelineModel, rows: DataFrame, task: str) ->
     rows_of = {kind: sum(row["rows"] for row in found if row["sample"] == kind) for kind in (_TRAINING, _ADVERSARIAL)}
     example = json.loads(next(row["row"] for row in found if row["sample"] == _TRAINING))
     kept = [item for kind in rows_of for item in _kept(found, kind)]
-    shown = {"rows": [item["row"] for item in kept], "scores": [item["score"] for item in kept]}
+    scores = [item["score"] if exported.classes else item["score"][0] for item in kept]
+    shown = {"rows": [item["row"] for item in kept], "scores": scores}
     return Proof(rows_of[_TRAINING], rows_of[_ADVERSARIAL], worst["difference"], example, shown)
 
 
@@ -107,23 +112,25 @@ def _comparison(exported: Export) -> Callable[[Iterable[pa.RecordBatch]], Iterat
         for batch in batches:
             for kind in batch.column(_SAMPLE).unique().to_pylist():
                 rows = batch.filter(pa.compute.equal(batch.column(_SAMPLE), kind))
-                spark, found = rows.column(SCORE).to_numpy(zero_copy_only=False), scorer.score(rows)
+                found = scorer.outputs(rows)
+                spark = rows.column(_SAID).flatten().to_numpy(zero_copy_only=False).reshape(found.shape)
                 gaps = differences(spark, found)
-                at = int(np.argmax(gaps))
+                at, column = (int(place) for place in np.unravel_index(np.argmax(gaps), gaps.shape))
                 worst = json.dumps(rows.select(features).slice(at, 1).to_pylist()[0], ensure_ascii=False)
                 kept = json.dumps(_sample_of(rows.select(features), spark), allow_nan=False)
-                values = (kind, rows.num_rows, gaps[at], spark[at], found[at], worst, kept)
+                place = at, column
+                values = (kind, rows.num_rows, gaps[place], spark[place], found[place], worst, kept)
                 yield pa.RecordBatch.from_pylist([dict(zip(_names(), values, strict=True))])
 
     return compare
 
 
 def _sample_of(rows: pa.RecordBatch, scores: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """The first rows that JSON can hold, with their scores; NaN is kept as null, which means the same."""
+    """The first rows that JSON can hold, with what is said of each; NaN is kept as null, which means the same."""
     made: list[dict[str, Any]] = []
     for row, score in zip(rows.to_pylist(), scores.tolist(), strict=True):
         plain = {n: None if isinstance(v, float) and math.isnan(v) else v for n, v in row.items()}
-        if all(math.isfinite(v) for v in (*plain.values(), score) if isinstance(v, float)):
+        if all(math.isfinite(v) for v in (*plain.values(), *score) if isinstance(v, float)):
             made.append({"row": plain, "score": score})
         if len(made) == _KEPT:
             break

@@ -27,19 +27,34 @@ _CELLS = 1 << 21  # of the widest tensor of a call: 16 MB
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """What is said of rows, each array as long as they are many.
+
+    Args:
+        score: the probability of the positive class or of the predicted one of several, or the predicted value.
+        prediction: the decision at the threshold, the number of the predicted class, or the value itself.
+        probabilities: of several classes, shape (rows, classes); else None.
+    """
+
+    score: NDArray[np.float64]
+    prediction: NDArray[np.float64]
+    probabilities: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
 class Scorer:
     """A graph that is ready to score.
 
     Args:
         session: of ONNX Runtime.
-        description: names and types of the features, and the text for a null category.
+        description: names and types of the features, and the text for a null category; of several classes their names.
     """
 
     session: Any
     description: Mapping[str, Any]
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> NDArray[np.float64]:
-        """The scores of rows, in their order.
+        """The scores of rows, in their order; of several classes the highest probability of each row.
 
         Args:
             rows: the features by name, beside other columns; numbers of any type, null or NaN where missing; texts,
@@ -48,7 +63,7 @@ class Scorer:
         Raises:
             ValueError: a feature is not among the columns.
         """
-        return self.outputs(rows).ravel()
+        return self.outputs(rows).max(axis=1)
 
     def outputs(self, rows: pa.Table | pa.RecordBatch) -> NDArray[np.float64]:
         """What the graph makes of rows: a row for each, with one column or more."""
@@ -58,7 +73,7 @@ class Scorer:
         return self._run({name: self._arrow(rows.column(name), kind) for name, kind in self.inputs.items()})
 
     def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """The scores of plain rows, in their order.
+        """The scores of plain rows, in their order, as of those of Arrow.
 
         Args:
             rows: of each the features by name, beside other values; None or NaN where one is missing.
@@ -66,7 +81,7 @@ class Scorer:
         Raises:
             ValueError: a row lacks a feature, or its value is not of the feature's type.
         """
-        return self.outputs_of_rows(rows).ravel()
+        return self.outputs_of_rows(rows).max(axis=1)
 
     def outputs_of_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """What the graph makes of plain rows, as of those of Arrow."""
@@ -75,6 +90,24 @@ class Scorer:
             raise ValueError(f"the rows have no value {', '.join(map(repr, missing))}, which the model reads")
         fed = {n: self._plain(n, [row[n] for row in rows], kind) for n, kind in self.inputs.items()}
         return self._run(fed)
+
+    def predicted(self, outputs: NDArray[np.float64], threshold: float | None) -> Predicted:
+        """What is said of rows.
+
+        Args:
+            outputs: what the graph made of them.
+            threshold: from which score on the prediction is 1; None where the score is the prediction, and of several
+                classes, of which that of the highest probability is predicted, of equal ones the first.
+        """
+        score = outputs.max(axis=1)
+        if self.classes:
+            return Predicted(score, outputs.argmax(axis=1).astype(np.float64), outputs)
+        return Predicted(score, decisions(score, threshold), None)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of several classes, in the order of their numbers; else none."""
+        return list(self.description.get("classes", ()))
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -121,14 +154,16 @@ class PandasScorer:
 
     scorer: Scorer
 
-    def predict(self, frame: pd.DataFrame) -> pd.Series:
-        """The scores of rows, as a series `score` with the frame's index."""
+    def predict(self, frame: pd.DataFrame) -> pd.Series | pd.DataFrame:
+        """The scores of rows, as a series `score` with the frame's index; of several classes a column for each."""
         import pandas as pd
         import pyarrow as pa
 
         wanted = [item["name"] for item in self.scorer.description["inputs"] if item["name"] in frame]
-        scores = self.scorer.score(pa.Table.from_pandas(frame[wanted], preserve_index=False))
-        return pd.Series(scores, index=frame.index, name="score")
+        outputs = self.scorer.outputs(pa.Table.from_pandas(frame[wanted], preserve_index=False))
+        if self.scorer.classes:
+            return pd.DataFrame(outputs, index=frame.index, columns=self.scorer.classes)
+        return pd.Series(outputs.ravel(), index=frame.index, name="score")
 
 
 def make_scorer(graph: bytes, description: Mapping[str, Any]) -> Scorer:
@@ -163,12 +198,14 @@ def load_checked(folder: Path) -> Scorer:
     scorer = load_scorer(folder)
     sample = json.loads((folder / SAMPLE).read_text("utf-8"))
     expected = np.array(sample["scores"], np.float64)
-    found = scorer.score_rows(sample["rows"])
+    found = scorer.outputs_of_rows(sample["rows"]).reshape(expected.shape)
     gaps = gaps_between(found, expected)
+    gaps = gaps if gaps.ndim == 1 else gaps.max(axis=1)
     wrong = ~(gaps <= scorer.description["tolerance"])  # so that NaN is wrong, too
     if not expected.size or wrong.any():
         at = int(np.argmax(wrong)) if expected.size else None
-        said = "it holds no row" if at is None else f"row {at} scores {found[at]!r} instead of {expected[at]!r}"
+        both = () if at is None else (found[at].tolist(), expected[at].tolist())
+        said = "row {} scores {} instead of {}".format(at, *both) if both else "it holds no row"
         raise ValueError(f"the model does not give the scores of its own sample: {said}")
     return scorer
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from onnx import numpy_helper
 
-from tidemill.models.onnx_graph import ML, NUMBER
+from tidemill.models.onnx_graph import ML, NUMBER, OF_CLASSES, Output
 from tidemill.models.onnx_linear import positive_probability
-from tidemill.models.saved_trees import read_trees
+from tidemill.models.saved_trees import class_count, read_trees
 from tidemill.models.trees import LEAF, Tree
 
 if TYPE_CHECKING:
@@ -23,23 +23,32 @@ if TYPE_CHECKING:
 LESS_OR_EQUAL, LESS, MEMBER = 0, 1, 6  # modes of a node: what holds where its first branch is taken
 
 
-def add_ensemble(graph: Graph, tensor: str, trees: Sequence[Tree], mode: int, number: type[np.floating[Any]]) -> str:
-    """The sum of the leaves that a row falls into.
+def add_ensemble(
+    graph: Graph,
+    tensor: str,
+    trees: Sequence[Tree],
+    mode: int,
+    number: type[np.floating[Any]],
+    targets: Sequence[int] | None = None,
+) -> str:
+    """The sums of the leaves that a row falls into.
 
     Args:
         graph: to add to.
         tensor: the features, of type `number`.
         trees: summed in this order.
         mode: how thresholds compare, `LESS_OR_EQUAL` or `LESS`.
-        number: the type of splits, leaves and sum.
+        number: the type of splits, leaves and sums.
+        targets: of each tree the sum that it adds to, from 0; None for one sum of all.
 
     Returns:
-        A tensor of shape (rows, 1) and of type `number`.
+        A tensor of shape (rows, sums) and of type `number`.
     """
     nodes: dict[str, list[NDArray[Any]]] = {name: [] for name in ("first", "second", "leaf1", "leaf2")}
     feature, split, modes, missing, weights, roots, members = [], [], [], [], [], [], []
     inner_before = leaves_before = 0
-    for tree in map(_with_a_node, trees):
+    leaf_targets: list[int] = []
+    for tree, target in zip(map(_with_a_node, trees), targets or [0] * len(trees), strict=True):
         inner = tree.first != LEAF
         place = np.where(inner, np.cumsum(inner) - 1 + inner_before, np.cumsum(~inner) - 1 + leaves_before)
         for child, leaf, to in (("first", "leaf1", tree.first), ("second", "leaf2", tree.second)):
@@ -55,6 +64,7 @@ def add_ensemble(graph: Graph, tensor: str, trees: Sequence[Tree], mode: int, nu
         roots.append(inner_before)
         inner_before += int(inner.sum())
         leaves_before += int((~inner).sum())
+        leaf_targets += [target] * int((~inner).sum())
     attributes = {
         "tree_roots": roots,
         "nodes_featureids": _integers(feature),
@@ -64,9 +74,9 @@ def add_ensemble(graph: Graph, tensor: str, trees: Sequence[Tree], mode: int, nu
         "nodes_trueleafs": _integers(nodes["leaf1"]),
         "nodes_falsenodeids": _integers(nodes["second"]),
         "nodes_falseleafs": _integers(nodes["leaf2"]),
-        "leaf_targetids": [0] * leaves_before,
+        "leaf_targetids": leaf_targets,
         "leaf_weights": _tensor("leaf_weights", weights, number),
-        "n_targets": 1,
+        "n_targets": max(leaf_targets) + 1,
         "aggregate_function": 1,  # sum
         "post_transform": 0,  # none
     }
@@ -77,22 +87,37 @@ def add_ensemble(graph: Graph, tensor: str, trees: Sequence[Tree], mode: int, nu
     return graph.add("TreeEnsemble", tensor, domain=ML, **attributes)
 
 
-def _sum_of_leaves(stage: Stage, graph: Graph) -> str:
+def _sum_of_leaves(stage: Stage, graph: Graph) -> Output:
     """The ensemble of a saved MLlib model."""
-    trees, features = read_trees(stage), graph.read(stage.parameters["featuresCol"], NUMBER)
-    for tree in trees:
+    return _of_trees(stage, graph, [read_trees(stage)])
+
+
+def _votes(stage: Stage, graph: Graph) -> Output:
+    """The shares of the classes: of two the positive one, of more each by trees of its own, as a leaf has one value."""
+    classes = class_count(stage)
+    if classes == 2:
+        return _sum_of_leaves(stage, graph)
+    return _of_trees(stage, graph, [read_trees(stage, number) for number in range(classes)])
+
+
+def _of_trees(stage: Stage, graph: Graph, sums: Sequence[Sequence[Tree]]) -> Output:
+    features = graph.read(stage.parameters["featuresCol"], NUMBER)
+    for tree in sums[0]:  # the others have the same splits
         graph.probe(features.origins, tree.feature[tree.first != LEAF], tree.threshold[tree.first != LEAF])
-    return add_ensemble(graph, graph.take(features), trees, LESS_OR_EQUAL, np.float64)
+    trees, targets = zip(*((tree, target) for target, of_sum in enumerate(sums) for tree in of_sum), strict=True)
+    made = add_ensemble(graph, graph.take(features), trees, LESS_OR_EQUAL, np.float64, targets)
+    return Output(made) if len(sums) == 1 else Output(made, len(sums), OF_CLASSES)
 
 
-def _boosted_probability(stage: Stage, graph: Graph) -> str:
+def _boosted_probability(stage: Stage, graph: Graph) -> Output:
     """The log loss of MLlib has margins that are half a logit."""
-    return positive_probability(graph, graph.add("Mul", _sum_of_leaves(stage, graph), graph.number(2.0)))
+    margin = graph.add("Mul", _sum_of_leaves(stage, graph).tensor, graph.number(2.0))
+    return Output(positive_probability(graph, margin))
 
 
-TREES: dict[str, Callable[[Stage, Graph], str]] = {
-    "DecisionTreeClassificationModel": _sum_of_leaves,
-    "RandomForestClassificationModel": _sum_of_leaves,
+TREES: dict[str, Callable[[Stage, Graph], Output]] = {
+    "DecisionTreeClassificationModel": _votes,
+    "RandomForestClassificationModel": _votes,
     "DecisionTreeRegressionModel": _sum_of_leaves,
     "RandomForestRegressionModel": _sum_of_leaves,
     "GBTRegressionModel": _sum_of_leaves,

@@ -14,7 +14,6 @@ import pyarrow as pa
 from tidemill.models.guardrails import Packaged
 from tidemill.models.onnx_scoring import DESCRIPTION, SAMPLE, gaps_between
 from tidemill.models.registry_flavor import GRAPH_FOLDER
-from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,10 +69,13 @@ def _compare(model: Path, rows: pa.Table, expected: Floats, tolerance: float) ->
     if done.returncode:
         return _unusable(tolerance, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
     with pa.ipc.open_file(scores) as file:
-        found = file.read_all().column(SCORE).to_numpy()
+        found = np.column_stack([column.to_numpy() for column in file.read_all().columns])
     if len(found) != len(expected):
         return _unusable(tolerance, f"it gave {len(found)} scores for {len(expected)} rows")
-    gaps = gaps_between(found, expected)
+    wanted = expected.reshape(len(expected), -1)
+    if found.shape != wanted.shape:
+        return _unusable(tolerance, f"it gave {found.shape[1]} numbers a row, not {wanted.shape[1]}")
+    gaps = gaps_between(found, wanted)
     if not np.isfinite(gaps).all():
         return _unusable(tolerance, "it gives a row no score, or an infinite one")
     return Packaged(len(gaps), float(gaps.max()), tolerance)

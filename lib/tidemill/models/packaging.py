@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.models.onnx_boosters import BOOSTER, BOOSTERS
 from tidemill.models.onnx_export import export
+from tidemill.models.onnx_graph import refused
 from tidemill.models.onnx_proof import prove
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE
 from tidemill.models.reasons import NATIVE
@@ -15,7 +16,7 @@ from tidemill.models.reasons_export import write_explainer
 from tidemill.models.saved_pipeline import read_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pyspark.ml import PipelineModel
@@ -32,22 +33,27 @@ class Package:
             booster.
         inputs: the features that it reads, each `double` or `string`.
         example: a training row: feature to value.
+        classes: the names of several classes; else none.
     """
 
     spark: Path
     graph: Path
     inputs: Mapping[str, str]
     example: Mapping[str, Any]
+    classes: tuple[str, ...] = ()
 
 
-def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path) -> Package:
+def build_package(
+    model: PipelineModel, rows: DataFrame, task: str, folder: Path, classes: Sequence[str] = ()
+) -> Package:
     """Saves a fitted pipeline below a folder, with its graph.
 
     Args:
         model: the fitted pipeline.
         rows: its training set, cached by the caller.
-        task: `binary` or `regression`.
+        task: `binary`, `multiclass` or `regression`.
         folder: a new one, which Spark's executors and this process both see.
+        classes: the names of those of a multiclass task, in the order of their numbers.
 
     Raises:
         TidemillError: E_EXPORT (data) where the graph cannot be made, or does not give Spark's scores.
@@ -55,10 +61,14 @@ def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path
     spark, graph = folder / "sparkml", folder / "graph"
     model.write().save(spark.as_uri())
     exported = export(spark)
+    if exported.classes != len(classes):
+        what = f"the model tells {exported.classes} classes apart, and the label has {len(classes)}"
+        raise refused(what, spark, "train on rows of every class")
     proof = prove(exported, model, rows, task)
     graph.mkdir()
     (graph / GRAPH).write_bytes(exported.graph)
-    description = {"task": task, **exported.description(), "proof": proof.description()}
+    names = {"classes": list(classes)} if classes else {}
+    description = {"task": task, **names, **exported.description(), "proof": proof.description()}
     (graph / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), "utf-8")
     (graph / SAMPLE).write_text(json.dumps(proof.sample, ensure_ascii=False, allow_nan=False), "utf-8")
     booster = next((stage for stage in read_stages(spark) if stage.kind in BOOSTERS), None)
@@ -67,4 +77,4 @@ def build_package(model: PipelineModel, rows: DataFrame, task: str, folder: Path
 
         (graph / NATIVE).write_bytes(native_booster(booster.text(BOOSTER)))
     write_explainer(spark, exported.null_text, graph)
-    return Package(spark, graph, exported.inputs, proof.example)
+    return Package(spark, graph, exported.inputs, proof.example, tuple(classes))

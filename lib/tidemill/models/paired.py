@@ -9,6 +9,7 @@ import numpy as np
 
 from tidemill.models.specs import HIGHER_IS_BETTER
 from tidemill.stats.bootstrap import mean_of, replicates, roc_auc_of, root_mean_of
+from tidemill.stats.classes import losses, squared_errors
 from tidemill.stats.delong import paired_auc
 from tidemill.stats.intervals import difference
 
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-ROC_AUC, BRIER = "roc_auc", "brier"
+ROC_AUC, BRIER, LOG_LOSS = "roc_auc", "brier", "log_loss"
 DELONG, BOOTSTRAP, BLOCKS = "delong", "bootstrap", "block_bootstrap"
 # From label and score to the metric of weighted rows. Of the Brier score, as of every loss, less is better.
 _METRICS: dict[str, Callable[[Floats, Floats], Statistic]] = {
     ROC_AUC: roc_auc_of,
     "rmse": lambda label, score: root_mean_of((score - label) ** 2),
-    BRIER: lambda label, score: mean_of((score - label) ** 2),
+    BRIER: lambda label, score: mean_of(
+        (score - label) ** 2 if score.ndim == 1 else squared_errors(label.astype(np.int64), score)
+    ),
+    LOG_LOSS: lambda label, score: mean_of(losses(label.astype(np.int64), score)),
 }
 
 
@@ -36,8 +40,8 @@ class Scored:
     """Rows with two scores, all of one length.
 
     Args:
-        label: of each row.
-        one, other: the two scores, without NaN.
+        label: of each row; of several classes its number.
+        one, other: the two scores, without NaN; of several classes probabilities, shape (rows, classes).
         unit: what is drawn together with all its rows: an entity, or a block of time.
         drawn: how intervals are made that are not DeLong's: `bootstrap` over entities, or `block_bootstrap`.
     """
@@ -91,7 +95,7 @@ def gain(metric: str, rows: Scored, how: Resampling) -> Gain | None:
     distribution with the variance of the draws (Efron 1979; of blocks of time Carlstein 1986).
 
     Args:
-        metric: `roc_auc`, `rmse` or `brier`.
+        metric: `roc_auc`, `log_loss` (of several classes), `rmse` or `brier`.
         rows: the rows.
         how: the interval is made.
     """

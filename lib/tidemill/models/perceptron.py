@@ -8,6 +8,7 @@ from pyspark.ml import Estimator
 from pyspark.ml.classification import MultilayerPerceptronClassificationModel, MultilayerPerceptronClassifier
 
 from tidemill.models.logistic import SCALED, scaler
+from tidemill.models.preparation import class_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,4 +36,4 @@ class _Layered(Estimator[MultilayerPerceptronClassificationModel]):
         row = dataset.select(SCALED).first()
         if row is None:
             raise ValueError("there is no training row")
-        return self._learner.copy().setLayers([row[0].size, *self._hidden, 2]).fit(dataset)
+        return self._learner.copy().setLayers([row[0].size, *self._hidden, class_count(dataset)]).fit(dataset)

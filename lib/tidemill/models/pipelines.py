@@ -10,13 +10,14 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.models.class_columns import with_probabilities
 from tidemill.models.forest import forest_classifier_stages, forest_regressor_stages
 from tidemill.models.gbt import gbt_classifier_stages, gbt_regressor_stages
 from tidemill.models.logistic import linear_stages, logistic_stages
 from tidemill.models.perceptron import perceptron_stages
 from tidemill.models.preparation import WEIGHT, preprocessing
 from tidemill.models.scikit import scikit_stages
-from tidemill.models.specs import AS_THEY_COME
+from tidemill.models.specs import AS_THEY_COME, BINARY, MULTICLASS, REGRESSION
 from tidemill.models.tables import SCORE
 from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyspark.ml import PipelineModel
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
     from tidemill.features.declarations import Feature
     from tidemill.models.specs import Preparation
@@ -32,16 +33,21 @@ if TYPE_CHECKING:
 Stages = Callable[[dict[str, Any], int], list[Any]]
 
 _STAGES: dict[tuple[str, str], Stages] = {
-    ("binary", "logistic_regression"): logistic_stages,
-    ("binary", "random_forest"): forest_classifier_stages,
-    ("binary", "gbt"): gbt_classifier_stages,
-    ("binary", "perceptron"): perceptron_stages,
-    ("binary", "scikit_logistic"): scikit_stages,
-    ("binary", "xgboost"): xgb_classifier_stages,
-    ("regression", "linear_regression"): linear_stages,
-    ("regression", "random_forest"): forest_regressor_stages,
-    ("regression", "gbt"): gbt_regressor_stages,
-    ("regression", "xgboost"): xgb_regressor_stages,
+    (BINARY, "logistic_regression"): logistic_stages,
+    (BINARY, "random_forest"): forest_classifier_stages,
+    (BINARY, "gbt"): gbt_classifier_stages,
+    (BINARY, "perceptron"): perceptron_stages,
+    (BINARY, "scikit_logistic"): scikit_stages,
+    (BINARY, "xgboost"): xgb_classifier_stages,
+    (MULTICLASS, "logistic_regression"): logistic_stages,
+    (MULTICLASS, "random_forest"): forest_classifier_stages,
+    (MULTICLASS, "perceptron"): perceptron_stages,
+    (MULTICLASS, "scikit_logistic"): scikit_stages,
+    (MULTICLASS, "xgboost"): xgb_classifier_stages,
+    (REGRESSION, "linear_regression"): linear_stages,
+    (REGRESSION, "random_forest"): forest_regressor_stages,
+    (REGRESSION, "gbt"): gbt_regressor_stages,
+    (REGRESSION, "xgboost"): xgb_regressor_stages,
 }
 # The parameter by which a family is told of the weight of a row; MLlib's perceptron has none.
 _WEIGHTED = {"xgboost": "weight_col", "perceptron": None}
@@ -91,12 +97,15 @@ def unfitted(
 
 
 def with_score(model: PipelineModel, frame: DataFrame, task: str) -> DataFrame:
-    """Adds `score`: the probability of the positive class, or the predicted value."""
-    return model.transform(frame).withColumn(SCORE, _score(task))
+    """Adds `score`: the probability of the positive class, or the predicted value.
 
-
-def _score(task: str) -> Column:
-    return vector_to_array(F.col("probability"))[1] if task == "binary" else F.col("prediction").cast("double")
+    Of a multiclass task it adds `probabilities`, `score`, the highest of them, and `prediction`, whose it is.
+    """
+    scored = model.transform(frame)
+    if task == MULTICLASS:
+        return with_probabilities(scored, vector_to_array(F.col("probability")))
+    score = vector_to_array(F.col("probability"))[1] if task == BINARY else F.col("prediction").cast("double")
+    return scored.withColumn(SCORE, score)
 
 
 def _invalid(what: str, family: str, next_step: str) -> TidemillError:

@@ -86,10 +86,32 @@ def _value(feature: Feature) -> Column:
     return F.when(~F.isnan(column), column) if feature.type == "double" else column
 
 
-def with_weights(rows: DataFrame, preparation: Preparation) -> DataFrame:
-    """The rows with a `weight` that gives both classes the same sum, where the preparation asks for it."""
+def with_classes(rows: DataFrame, count: int) -> DataFrame:
+    """The rows whose `label` tells the learners how many classes there are, of which some may have no row."""
+    return rows.withMetadata("label", {"ml_attr": {"type": "nominal", "num_vals": count}}) if count else rows
+
+
+def class_count(rows: DataFrame, label: str = "label") -> int:
+    """How many classes the label of such rows has; two where it does not tell."""
+    return int(rows.schema[label].metadata.get("ml_attr", {}).get("num_vals", 2))
+
+
+def with_weights(rows: DataFrame, preparation: Preparation, classes: int = 0) -> DataFrame:
+    """The rows with a `weight` that gives all classes that have a row the same sum, where the preparation asks for it.
+
+    Args:
+        rows: with a `label`.
+        preparation: says whether.
+        classes: how many there are; 0 for the two of a binary task.
+    """
     if preparation.class_weights is None:
         return rows
+    if classes:
+        counts = rows.groupBy("label").agg(F.count(F.lit(1)).alias("of_class__"))
+        totals = counts.agg(F.sum("of_class__").alias("rows__"), F.count(F.lit(1)).alias("classes__"))
+        weight = F.col("rows__") / (F.col("classes__") * F.col("of_class__"))
+        weights = F.broadcast(counts.crossJoin(totals).select("label", weight.alias(WEIGHT)))
+        return rows.join(weights, "label")
     positive = F.broadcast(rows.agg(F.avg("label").alias("positive__")))
     share = F.when(F.col("label") == 1, F.col("positive__")).otherwise(1 - F.col("positive__"))
     return rows.crossJoin(positive).withColumn(WEIGHT, 0.5 / share).drop("positive__")

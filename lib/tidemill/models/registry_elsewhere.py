@@ -11,12 +11,13 @@ import pyarrow as pa
 
 
 def main(model: str, rows: str, scores: str) -> None:
-    """Loads the model as anybody would, scores the rows, and writes the scores in their order."""
+    """Loads the model as anybody would, scores the rows, and writes the scores in their order, column by column."""
     with pa.ipc.open_file(rows) as file:
         frame = file.read_pandas()
-    found = pa.table({"score": mlflow.pyfunc.load_model(model).predict(frame).to_numpy()})
-    with pa.ipc.new_file(scores, found.schema) as file:
-        file.write_table(found)
+    found = mlflow.pyfunc.load_model(model).predict(frame).to_numpy().reshape(len(frame), -1)
+    columns = pa.table({str(number): column for number, column in enumerate(found.T)})
+    with pa.ipc.new_file(scores, columns.schema) as file:
+        file.write_table(columns)
 
 
 if __name__ == "__main__":

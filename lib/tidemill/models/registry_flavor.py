@@ -12,6 +12,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from tidemill.models import onnx_scoring
+from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ class PackageFlavor:
             code_paths=[str(scoring)],
             data_path=str(package.graph),
             mlflow_model=mlflow_model,
-            signature=ModelSignature(inputs, Schema([ColSpec("double", "score")])),
+            signature=ModelSignature(inputs, Schema([ColSpec("double", n) for n in package.classes or (SCORE,)])),
             input_example=pd.DataFrame([package.example]).astype(numbers),
             pip_requirements=pinned(_TO_SCORE),
         )

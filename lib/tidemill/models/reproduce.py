@@ -21,7 +21,8 @@ from tidemill.models.fits import fit_recipe
 from tidemill.models.folds import Folds
 from tidemill.models.pipelines import with_score
 from tidemill.models.preparation import usable_features
-from tidemill.models.tables import SCORE
+from tidemill.models.specs import BINARY
+from tidemill.models.tables import scored_columns
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
@@ -138,9 +139,10 @@ def fit_again(rows: DataFrame, use_case: UseCase, card: dict[str, Any], plan: Pl
     early, final = (
         calibrate(fit_recipe(some, use_case, features, recipe, settings), decided.calibration) for some in (train, rows)
     )
-    scored = with_score(early, gate, use_case.task).select(use_case.entity.key, AS_OF, "label", SCORE)
+    kept = (use_case.entity.key, AS_OF, "label", *scored_columns(use_case.task))
+    scored = with_score(early, gate, use_case.task).select(*kept)
     found = build_metrics(scored, use_case.task, []).first()
     if found is None or found[use_case.metric] is None:
         raise ValueError("the gate has no row that can be judged")
-    threshold = decided.threshold if use_case.task == "binary" else None
+    threshold = decided.threshold if use_case.task == BINARY else None
     return Remade(scored, float(found[use_case.metric]), threshold, final)

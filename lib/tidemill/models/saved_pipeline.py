@@ -68,6 +68,12 @@ class Coefficients:
     values: NDArray[np.float64]
     active: NDArray[np.int64] | None
 
+    def active_of(self, row: int) -> NDArray[np.int64] | None:
+        """The features that take part in one of several margins."""
+        if self.active is None or len(self.values) == 1:
+            return self.active
+        return np.flatnonzero(self.values[row])
+
 
 def read_stages(folder: Path) -> list[Stage]:
     """The stages of a saved `PipelineModel`, in order; a pipeline within it counts as its stages."""

@@ -19,17 +19,21 @@ _CLASSIFIERS = ("DecisionTreeClassificationModel", "RandomForestClassificationMo
 _BOOSTERS = ("GBTRegressionModel", "GBTClassificationModel")
 
 
-def read_trees(stage: Stage) -> list[Tree]:
+def read_trees(stage: Stage, number: int = 1) -> list[Tree]:
     """The trees of a saved model, in order.
 
+    Args:
+        stage: the saved model.
+        number: of the class whose share a classifier tells; 1 is the positive one of two.
+
     Returns:
-        Leaves whose sum is what the model says: the positive share or the value of a tree or forest, the margin of a
-        booster. A leaf of a classifier holds the positive share of its training rows.
+        Leaves whose sum is what the model says: the share of the class or the value of a tree or forest, the margin of
+        a booster. A leaf of a classifier holds the share of the class among its training rows.
     """
     owners, nodes, weight = _saved(stage)
     found = []
     for owner in sorted(weight):
-        tree = _read_tree(nodes.filter(owners == owner).sort_by("id"), classifies=stage.kind in _CLASSIFIERS)
+        tree = _read_tree(nodes.filter(owners == owner).sort_by("id"), number if stage.kind in _CLASSIFIERS else None)
         factor = weight[owner] if stage.kind in _BOOSTERS else 1.0 / len(weight)
         found.append(replace(tree, value=tree.value * factor))
     return found
@@ -51,7 +55,8 @@ def _saved(stage: Stage) -> tuple[NDArray[np.int64], pa.Table, dict[int, float]]
     return table["treeID"].to_numpy(), nodes, dict(zip(numbers.to_pylist(), weights.to_pylist(), strict=True))
 
 
-def _read_tree(nodes: pa.Table, *, classifies: bool) -> Tree:
+def _read_tree(nodes: pa.Table, number: int | None) -> Tree:
+    """One tree, of a classifier with the shares of the class of that number."""
     ids, splits = nodes["id"].to_numpy(), nodes["split"].combine_chunks()
     first = nodes["leftChild"].to_numpy()
     inner = first != LEAF
@@ -64,11 +69,11 @@ def _read_tree(nodes: pa.Table, *, classifies: bool) -> Tree:
         splits.field("featureIndex").to_numpy(),
         np.array([values[0] if values else 0.0 for values in limits]),
         {int(node): limits[node] for node in np.flatnonzero(categorical)},
-        _positive_shares(seen) if classifies else nodes["prediction"].to_numpy(),
+        nodes["prediction"].to_numpy() if number is None else _shares(seen, number),
         np.zeros(len(ids), dtype=bool),
-        np.array([sum(stats) if classifies else stats[0] for stats in seen]),
+        np.array([stats[0] if number is None else sum(stats) for stats in seen]),
     )
 
 
-def _positive_shares(seen: list[list[float]]) -> NDArray[np.float64]:
-    return np.array([stats[1] / (sum(stats) or 1.0) for stats in seen])
+def _shares(seen: list[list[float]], number: int) -> NDArray[np.float64]:
+    return np.array([stats[number] / (sum(stats) or 1.0) for stats in seen])

@@ -14,11 +14,11 @@ from pyspark.ml import Estimator
 from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.ml.common import _py2java  # as pyspark's own wrappers hand vectors over
 from pyspark.ml.functions import vector_to_array
-from pyspark.ml.linalg import DenseVector
+from pyspark.ml.linalg import DenseMatrix, DenseVector
 from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError
-from tidemill.models.preparation import WEIGHT
+from tidemill.models.preparation import WEIGHT, class_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,9 +50,18 @@ def scikit_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]
 
 
 def fit_logistic(
-    features: NDArray[np.float64], label: NDArray[np.float64], weight: NDArray[np.float64] | None, own: dict[str, Any]
-) -> tuple[list[float], float]:
-    """Coefficients and intercept, on the features as they are, of a scaler and a logistic regression fitted to them."""
+    features: NDArray[np.float64],
+    label: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+    own: dict[str, Any],
+    classes: int = 2,
+) -> tuple[list[list[float]], list[float]]:
+    """Coefficients and intercepts, on the features as they are, of a scaler and a logistic regression fitted to them.
+
+    One row and one intercept a margin: of two classes one, else one a class; a class without a row has the intercept
+    minus infinity.
+    """
+    import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -60,8 +69,16 @@ def fit_logistic(
     fitted = make_pipeline(StandardScaler(), LogisticRegression(**own))
     fitted.fit(features, label, **({} if weight is None else {"logisticregression__sample_weight": weight}))
     scaler, model = fitted[0], fitted[1]
-    slopes = model.coef_[0] / scaler.scale_
-    return slopes.tolist(), float(model.intercept_[0] - slopes @ scaler.mean_)
+    slopes = model.coef_ / scaler.scale_
+    intercepts = model.intercept_ - slopes @ scaler.mean_
+    if classes > 2:
+        there = model.classes_.astype(int)
+        if len(there) == 2:  # one margin: the other class has none
+            slopes, intercepts = np.vstack([np.zeros_like(slopes), slopes]), np.append(0.0, intercepts)
+        every = np.zeros((classes, slopes.shape[1])), np.full(classes, -np.inf)
+        every[0][there], every[1][there] = slopes, intercepts
+        slopes, intercepts = every
+    return slopes.tolist(), intercepts.tolist()
 
 
 def cross_fitted(
@@ -100,6 +117,7 @@ class _Scikit(Estimator[LogisticRegressionModel]):
 
     def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
         own, limit, columns = self._own, self._limit, ["label", *([WEIGHT] if self._weighted else [])]
+        classes = class_count(dataset)
 
         def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             rows, kept = 0, []
@@ -112,7 +130,7 @@ class _Scikit(Estimator[LogisticRegressionModel]):
             table = pa.Table.from_batches(kept)
             label, *weight = (table.column(name).to_numpy() for name in columns)
             values = table.column("x").combine_chunks().flatten().to_numpy().reshape(rows, -1)
-            fitted = fit_logistic(values, label, weight[0] if weight else None, own)
+            fitted = fit_logistic(values, label, weight[0] if weight else None, own, classes)
             yield pa.record_batch([pa.array([json.dumps(fitted)])], ["fitted"])
 
         rows = dataset.select(vector_to_array(F.col("features")).alias("x"), *columns).coalesce(1)
@@ -128,10 +146,17 @@ class _Scikit(Estimator[LogisticRegressionModel]):
         return _linear_model(dataset, *found)
 
 
-def _linear_model(dataset: DataFrame, coefficients: list[float], intercept: float) -> LogisticRegressionModel:
+def _linear_model(
+    dataset: DataFrame, coefficients: list[list[float]], intercepts: list[float]
+) -> LogisticRegressionModel:
     """MLlib's model of these coefficients."""
     context = dataset.sparkSession.sparkContext
-    package = context._jvm.org.apache.spark.ml.classification  # type: ignore[union-attr]
-    vector = _py2java(context, DenseVector(coefficients))
-    model = LogisticRegressionModel(package.LogisticRegressionModel("scikit_logistic", vector, intercept))
-    return model.setFeaturesCol("features")
+    make = context._jvm.org.apache.spark.ml.classification.LogisticRegressionModel  # type: ignore[union-attr]
+    if len(coefficients) == 1:
+        made = make("scikit_logistic", _py2java(context, DenseVector(coefficients[0])), intercepts[0])
+    else:
+        rows, columns = len(coefficients), len(coefficients[0])
+        by_columns = [row[column] for column in range(columns) for row in coefficients]
+        matrix = _py2java(context, DenseMatrix(rows, columns, by_columns))
+        made = make("scikit_logistic", matrix, _py2java(context, DenseVector(intercepts)), rows, True)
+    return LogisticRegressionModel(made).setFeaturesCol("features")

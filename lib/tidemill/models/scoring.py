@@ -22,7 +22,7 @@ from tidemill.features.pairs import AS_OF
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
 from tidemill.models.reasons import read_parts
 from tidemill.models.scoring_work import BucketWork, Graph, scored
-from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, REASONS, SCORE
+from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, PROBABILITIES, REASONS, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from tidemill.data.tables import Table
     from tidemill.features.gold import Builder
     from tidemill.models.use_case import UseCase
+
+
+_MADE = (SCORE, PREDICTION, PROBABILITIES, REASONS, CONTRIBUTIONS)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def build_predictions(
     rows = build_scoring_rows(builder, use_case, [at]).frame
     kept = [use_case.entity.key, AS_OF]
     types = dict(table.columns)
-    schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, SCORE, PREDICTION, REASONS, CONTRIBUTIONS))
+    schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, *_MADE))
     frame = rows.mapInArrow(partial(scored, graph=graph, kept=kept), schema)
     frame = frame.withColumns({name: F.lit(value) for name, value in beside.items()}).select(*table.names)
     return Predictions(frame.sortWithinPartitions(*table.sort), f"{BY_SPARK}: {why}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,12 +15,14 @@ from tidemill.features.asof_buckets import loads
 from tidemill.features.asof_search import look_up, micros
 from tidemill.features.members import bucket_members
 from tidemill.features.pairs import AS_OF
-from tidemill.models.onnx_scoring import decisions, make_scorer
+from tidemill.models.onnx_scoring import make_scorer
 from tidemill.models.reasons import Explainer, make_explainer
-from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, REASONS, SCORE
+from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, PROBABILITIES, REASONS, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     from tidemill.data.buckets import BucketFiles
     from tidemill.features.asof_search import Lookup
@@ -37,7 +40,7 @@ class Graph:
     Args:
         graph: the ONNX file.
         description: what belongs to it, as JSON.
-        threshold: the score from which on the prediction is 1; None where the score is the prediction.
+        threshold: the score from which on the prediction is 1; None but of a binary task.
         reasons: so many reasons a row, at most.
         explainer: the parts of what explains the scores, by name; None where nothing does, or no reasons are wanted.
     """
@@ -94,18 +97,26 @@ def scored(
         beside: columns that are the same in all rows.
 
     Yields:
-        The columns kept, `score`, `prediction`, `reasons` and `contributions` (null without an explainer), and those
-        beside.
+        The columns kept, `score`, `prediction`, `probabilities` (null but of several classes), `reasons` and
+        `contributions` (null without an explainer), and those beside.
     """
     scorer = _scorer(graph.graph, graph.description)
     for batch in batches:
-        scores = scorer.score(batch)
+        found = scorer.predicted(scorer.outputs(batch), graph.threshold)
         columns = {name: batch.column(name) for name in kept}
-        columns |= {SCORE: pa.array(scores), PREDICTION: pa.array(decisions(scores, graph.threshold))}
+        columns |= {SCORE: pa.array(found.score), PREDICTION: pa.array(found.prediction)}
+        columns[PROBABILITIES] = _lists(found.probabilities, batch.num_rows)
         names, moved = _reasons(batch, graph)
         columns |= {REASONS: names, CONTRIBUTIONS: moved}
         columns |= {name: pa.repeat(value, batch.num_rows) for name, value in beside}
         yield pa.RecordBatch.from_pydict(columns)
+
+
+def _lists(probabilities: NDArray[np.float64] | None, rows: int) -> pa.Array:
+    if probabilities is None:
+        return pa.nulls(rows, pa.list_(pa.float64()))
+    ends = np.arange(0, probabilities.size + 1, probabilities.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(ends, probabilities.ravel())
 
 
 @lru_cache(maxsize=2)

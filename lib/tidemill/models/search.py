@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from tidemill.features.pairs import AS_OF
 from tidemill.models.automl import Space, asked_for, automl_space, is_automl
-from tidemill.models.baseline import fit_baseline, with_baseline_score
+from tidemill.models.baseline import fit_baseline, with_baseline_score, with_constant_score
 from tidemill.models.calibrated import calibrate
 from tidemill.models.candidates import Candidate, best_of_families, leaderboard_lines, list_candidates
 from tidemill.models.deciding import decide
@@ -26,6 +26,7 @@ from tidemill.models.pipelines import families_of, with_score
 from tidemill.models.preparation import usable_features
 from tidemill.models.scikit import MOST_ROWS
 from tidemill.models.spaces import GRID
+from tidemill.models.tables import scored_columns
 from tidemill.models.training_set import GATE, TRAIN
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.core.train_config import Train
-    from tidemill.models.baseline import Baseline
+    from tidemill.models.baseline import AnyBaseline
     from tidemill.models.calibrating import Decided
     from tidemill.models.evaluate_sums import Metrics
     from tidemill.models.judge import Slice
@@ -54,7 +55,8 @@ class Fitted:
         candidate: what was fitted.
         gate_value: the primary metric of the gate fit on the gate rows.
         gate_metrics: all its metrics there.
-        gate_scores: the gate fit's scores: entity, `event_timestamp`, `label`, `score`.
+        gate_scores: the gate fit's scores: entity, `event_timestamp`, `label`, `score`, and of several classes
+            `prediction` and `probabilities`.
         model: the final fit.
     """
 
@@ -75,9 +77,9 @@ class Search:
         baseline: fitted on the gate fit's rows.
         baseline_folds: the baseline's metric on each fold.
         baseline_gate: its metric on the gate rows.
-        trivial_gate: that of a constant, the mean label of the gate fit's rows.
+        trivial_gate: that of a constant: the mean label of the gate fit's rows, or the share of each class.
         gate_rows: labelled rows of the gate.
-        gate_positive_rate: share of positive labels there, or None for regression.
+        gate_positive_rate: share of positive labels there, or None where the task is not binary.
         decided: the calibration and the threshold of the first finalist.
         train_metrics, slices: of the first finalist's gate fit, on the rows it was fitted on and by slices of the gate.
         said: the search in words.
@@ -86,7 +88,7 @@ class Search:
 
     candidates: tuple[Candidate, ...]
     finalists: tuple[Fitted, ...]
-    baseline: Baseline
+    baseline: AnyBaseline
     baseline_folds: tuple[float, ...]
     baseline_gate: float
     trivial_gate: float
@@ -156,11 +158,11 @@ def search(
         late.unpersist()
     models[:2] = [calibrate(model, decided.calibration) for model in models[:2]]  # both fits of the best
     scored = {c.name: with_score(m, gate, use_case.task) for c, m in zip(best, models[::2], strict=True)}
-    trivial = gate.withColumn("score", F.lit(baseline.constant))
+    trivial = with_constant_score(gate, baseline)
     everyone = {**scored, BASELINE: with_baseline_score(gate, baseline), TRIVIAL: trivial}
     on_gate = judge(everyone, with_score(models[0], train, use_case.task), use_case, decided.threshold)
     found = {name: scalars(metrics) for name, metrics in on_gate.gate.items()}
-    kept = (use_case.entity.key, AS_OF, "label", "score")
+    kept = (use_case.entity.key, AS_OF, "label", *scored_columns(use_case.task))
     finalists = tuple(
         Fitted(c, found[c.name][use_case.metric], on_gate.gate[c.name], scored[c.name].select(*kept), final)
         for c, final in zip(best, models[1::2], strict=True)

@@ -113,7 +113,10 @@ def training_sets_table(use_case: UseCase) -> Table:
 
 
 def gate_scores_table(use_case: UseCase) -> Table:
-    """Grain: model version, entity and as-of time of the gate: the gate fit's score beside the label."""
+    """Grain: model version, entity and as-of time of the gate: the gate fit's score beside the label.
+
+    `prediction` and `probabilities`, as in the predictions, are those of a multiclass task; null for others.
+    """
     return Table(
         GOLD,
         f"{use_case.name}_gate_scores",
@@ -122,19 +125,23 @@ def gate_scores_table(use_case: UseCase) -> Table:
             ("event_timestamp", "timestamp"),
             ("label", "double"),
             ("score", "double"),
+            ("prediction", "double"),
+            ("probabilities", "array<double>"),
             ("training_set_id", "string"),
         ),
         partitions=("training_set_id",),
+        evolves=True,  # scores that were kept before there were several classes stay as they are
     )
 
 
 def predictions_table(use_case: UseCase) -> Table:
     """Grain: entity, as-of time, model version and gold batch.
 
-    `score` is the probability of the positive class or the predicted value; `prediction` the decision at the
-    threshold, or the value itself; `role` is `champion` or `shadow`. `reasons` are the inputs that moved the score
-    most, largest first, and `contributions` by how much, in the unit of the model's margin; null where none were asked
-    for.
+    `score` is the probability of the positive class, that of the predicted one of several, or the predicted value;
+    `prediction` the decision at the threshold, the number of the predicted class, or the value itself; `probabilities`
+    those of several classes in declared order, else null; `role` is `champion` or `shadow`. `reasons` are the inputs
+    that moved the score most, largest first, and `contributions` by how much, in the unit of the model's margin; null
+    where none were asked for, and of several classes.
     """
     return Table(
         GOLD,
@@ -144,6 +151,7 @@ def predictions_table(use_case: UseCase) -> Table:
             ("event_timestamp", "timestamp"),
             ("score", "double"),
             ("prediction", "double"),
+            ("probabilities", "array<double>"),
             ("reasons", "array<string>"),
             ("contributions", "array<double>"),
             ("model_version", "string"),
@@ -153,5 +161,5 @@ def predictions_table(use_case: UseCase) -> Table:
         ),
         partitions=("batch_id",),
         sort=(use_case.entity.key,),
-        evolves=True,  # predictions that were made before there were reasons stay as they are
+        evolves=True,  # predictions that were made before there were reasons, or several classes, stay as they are
     )

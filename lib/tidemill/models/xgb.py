@@ -15,6 +15,8 @@ from xgboost import DMatrix, train
 from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 from xgboost.spark.summary import XGBoostTrainingSummary
 
+from tidemill.models.preparation import class_count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -58,6 +60,11 @@ class _InOneTask:
 
 class _Classifier(_InOneTask, SparkXGBClassifier):
     """A classifier."""
+
+    def _get_distributed_train_params(self: Any, dataset: DataFrame) -> dict[str, Any]:
+        """The base counts the classes that have a row; those that the label tells of are all there are."""
+        found, classes = super()._get_distributed_train_params(dataset), class_count(dataset)
+        return found | ({"objective": "multi:softprob", "num_class": classes} if classes > 2 else {})
 
 
 class _Regressor(_InOneTask, SparkXGBRegressor):
