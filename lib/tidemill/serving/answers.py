@@ -10,7 +10,6 @@ import numpy as np
 from tidemill.core.errors import TidemillError
 from tidemill.core.time import from_micros
 from tidemill.features.requested import with_request
-from tidemill.models.onnx_scoring import decisions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tidemill.core.service_config import Serve
     from tidemill.features.feast_reading import OnlineRow
     from tidemill.features.requested import Value
+    from tidemill.models.onnx_scoring import Predicted
     from tidemill.serving.served import Served
 
 OK, STALE, UNKNOWN, NO_SCORE = "ok", "stale", "unknown", "no_score"
@@ -76,13 +76,16 @@ class Answer:
         key: its join key.
         status: `ok`; `stale` where a view's values are older than they may be; `unknown` where the store holds nothing;
             `no_score` where the model makes no number of the features.
-        score: the probability of the positive class or the predicted value; None where the policy refuses one.
-        prediction: the decision at the threshold, or the value itself.
+        score: the probability of the positive class or of the predicted one of several, or the predicted value; None
+            where the policy refuses one.
+        prediction: the decision at the threshold, the number of the predicted class, or the value itself.
         as_of: what the oldest of its features speak for; None where there are none.
         age: seconds since then.
         features: what was scored.
         reasons: the features that moved the score most, largest first; None where none are asked for, there is no
             score, or nothing explains the model.
+        predicted_class: the name of the predicted one of several classes; None without a score, or for another task.
+        probabilities: of several classes by their names, in declared order; None likewise.
     """
 
     key: str
@@ -93,6 +96,8 @@ class Answer:
     age: float | None
     features: Mapping[str, Value]
     reasons: tuple[Reason, ...] | None = None
+    predicted_class: str | None = None
+    probabilities: Mapping[str, float] | None = None
 
 
 def build_answers(
@@ -115,12 +120,11 @@ def build_answers(
     held = [[next(waiting) for _ in question.asked] for question in questions]
     features = [_features(served, question, mine) for question, mine in zip(questions, held, strict=True)]
     taken = [row for found in features if not isinstance(found, TidemillError) for row in found]
-    scores = iter(served.scorer.score_rows(taken))
+    ends = np.cumsum([0 if isinstance(found, TidemillError) else len(found) for found in features])
+    outputs = np.split(served.scorer.outputs_of_rows(taken), ends[:-1])
     return [
-        found
-        if isinstance(found, TidemillError)
-        else _answers(served, question, mine, found, np.array([next(scores) for _ in found]), settings, now)
-        for question, mine, found in zip(questions, held, features, strict=True)
+        found if isinstance(found, TidemillError) else _answers(served, question, mine, found, part, settings, now)
+        for question, mine, found, part in zip(questions, held, features, outputs, strict=True)
     ]
 
 
@@ -140,32 +144,42 @@ def _answers(
     question: Inquiry,
     rows: Sequence[OnlineRow],
     features: Sequence[Mapping[str, Value]],
-    scores: NDArray[np.float64],
+    outputs: NDArray[np.float64],
     settings: Serve,
     now: datetime,
 ) -> list[Answer]:
-    predictions = decisions(scores, served.threshold)
+    said = served.scorer.predicted(outputs, served.threshold)
     why = _reasons(served, features, question.reasons)
     found = []
     for at, (item, row) in enumerate(zip(question.asked, rows, strict=True)):
         status = _status(served, row, settings, now)
         refused = {UNKNOWN: settings.unknown, STALE: settings.stale}.get(status) == "refuse"
-        finite = bool(np.isfinite(scores[at]))
-        said = finite and not refused
+        finite = bool(np.isfinite(outputs[at]).all())
+        told = finite and not refused
+        shares = _shares(served, said, at) if told else None
         oldest = min(row.seconds.values(), default=None)
         found.append(
             Answer(
                 item.key,
                 status if finite or refused else NO_SCORE,
-                float(scores[at]) if said else None,
-                float(predictions[at]) if said else None,
+                float(said.score[at]) if told else None,
+                float(said.prediction[at]) if told else None,
                 None if oldest is None else from_micros(oldest * 1_000_000),
                 None if oldest is None else now.timestamp() - oldest,
                 features[at],
-                why[at] if said and why is not None else None,
+                why[at] if told and why is not None else None,
+                None if shares is None else served.scorer.classes[int(said.prediction[at])],
+                shares,
             )
         )
     return found
+
+
+def _shares(served: Served, said: Predicted, at: int) -> dict[str, float] | None:
+    """The probability of each of several classes."""
+    if said.probabilities is None:
+        return None
+    return dict(zip(served.scorer.classes, said.probabilities[at].tolist(), strict=True))
 
 
 def _reasons(served: Served, features: Sequence[Mapping[str, Value]], count: int) -> list[tuple[Reason, ...]] | None:

@@ -54,6 +54,8 @@ class Prediction(BaseModel):
     as_of: Annotated[str | None, Field(description="What the oldest of its features speak for, in UTC.")]
     age_seconds: Annotated[float | None, Field(description="Seconds since then.")]
     reasons: Annotated[list[Reason] | None, Field(description="What moved the score most, largest first.")]
+    predicted_class: Annotated[str | None, Field(description="The name of the predicted one of several classes.")]
+    probabilities: Annotated[dict[str, float] | None, Field(description="Of several classes, by their names.")]
 
 
 class Predictions(BaseModel):
@@ -139,6 +141,8 @@ def _prediction(answer: Answer) -> Prediction:
         as_of=None if answer.as_of is None else format_time(answer.as_of),
         age_seconds=answer.age,
         reasons=None if answer.reasons is None else [Reason(**vars(reason)) for reason in answer.reasons],
+        predicted_class=answer.predicted_class,
+        probabilities=None if answer.probabilities is None else dict(answer.probabilities),
     )
 
 

@@ -40,9 +40,11 @@ REQUESTS = Table(
         ("status", "string"),
         ("score", "double"),
         ("prediction", "double"),
+        ("probabilities", "array<double>"),
         ("as_of", "timestamp"),
         ("features", "string"),
     ),
+    evolves=True,  # answers that were logged before there were several classes stay as they are
 )
 LOG = logging.getLogger(__name__)
 _BATCHES_HELD = 10
@@ -119,6 +121,7 @@ def _row(served: Served, answer: Answer, now: datetime) -> dict[str, Any]:
         "status": answer.status,
         "score": answer.score,
         "prediction": answer.prediction,
+        "probabilities": None if answer.probabilities is None else list(answer.probabilities.values()),
         "as_of": answer.as_of,
         "features": json.dumps({n: _plain(v) for n, v in answer.features.items()}, ensure_ascii=False),
     }

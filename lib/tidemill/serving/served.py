@@ -31,7 +31,7 @@ class Served:
     Args:
         use_case: as it was declared when the model was trained.
         version: of the model.
-        threshold: from which score on the prediction is 1, or None where the score is the prediction.
+        threshold: from which score on the prediction is 1; None but of a binary task.
         scorer: has given the scores of the sample that is kept with the model.
         parts: what explains the scores is made of; None where nothing does.
     """

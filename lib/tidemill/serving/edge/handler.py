@@ -19,18 +19,33 @@ def handle(event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ARG001 -
 
     Returns:
         `{"model": name, "version": number, "predictions": [{"score": number, "prediction": number}]}`, both null where
-        the model makes no number of the features; or `{"error": what}` where the event is not as it should be.
+        the model makes no number of the features; or `{"error": what}` where the event is not as it should be. Of
+        several classes a prediction has the `class`, too, and the `probabilities` by their names.
     """
     try:
         body = event.get("body", event)
         rows = (json.loads(body) if isinstance(body, str) else body)["rows"]
         stands = SCHEMA["missing"]  # what is declared to stand where a feature has no value
-        scores = SCORER.score_rows([{n: stands.get(n) if v is None else v for n, v in row.items()} for row in rows])
+        outputs = SCORER.outputs_of_rows([{n: stands.get(n) if v is None else v for n, v in r.items()} for r in rows])
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    decided = onnx_scoring.decisions(scores, SCHEMA["threshold"])
-    found = [
-        {"score": score, "prediction": prediction} if abs(score) < float("inf") else {"score": None, "prediction": None}
-        for score, prediction in zip(scores.tolist(), decided.tolist(), strict=True)
-    ]
+    found = [_several(row) if SCHEMA.get("classes") else _one(row[0]) for row in outputs.tolist()]
     return {"model": SCHEMA["model"], "version": SCHEMA["version"], "predictions": found}
+
+
+def _one(score: float) -> dict[str, Any]:
+    """What is said of a row with one score."""
+    if not abs(score) < float("inf"):
+        return {"score": None, "prediction": None}
+    threshold = SCHEMA["threshold"]
+    return {"score": score, "prediction": score if threshold is None else float(score >= threshold)}
+
+
+def _several(shares: list[float]) -> dict[str, Any]:
+    """What is said of a row with a probability of each class: the first of those that have the highest is predicted."""
+    names = SCHEMA["classes"]
+    if not sum(shares) < float("inf"):
+        return dict.fromkeys(("score", "prediction", "class", "probabilities"))
+    place = shares.index(max(shares))
+    said = {"score": shares[place], "prediction": float(place), "class": names[place]}
+    return {**said, "probabilities": dict(zip(names, shares, strict=True))}
