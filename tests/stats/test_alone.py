@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
-from tidemill.stats.alone import Alone, alone, correlation
+from tidemill.stats.alone import Alone, alone, alone_of_classes, correlation
 from tidemill.stats.ranking import roc_auc
 
 LABEL = np.array([1.0, 0.0, 0.0, 1.0, 0.0] * 20)
@@ -91,3 +91,32 @@ def test_texts_with_a_value_a_row_are_not_judged() -> None:
 def test_few_rows_say_nothing() -> None:
     few = LABEL[:20]
     assert alone(few, ALL[:20], few, binary=True) == Alone(20, None, None, None)
+
+
+CLASSES = np.array([0.0, 1.0, 2.0, 1.0, 0.0] * 20)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        CLASSES,
+        7 - 2 * CLASSES,
+        np.array(["x", "y", "z"], object)[CLASSES.astype(int)],
+        np.where(CLASSES == 2, 1.0, 0.0),
+    ],
+    ids=["equal", "moved", "in words", "one of them"],
+)
+def test_a_class_under_another_name_says_the_same(values: np.ndarray) -> None:
+    assert alone_of_classes(values, ALL, CLASSES) == Alone(100, 1.0, 1.0, None)
+
+
+def test_of_several_classes_the_one_counts_of_which_most_is_told() -> None:
+    found = alone_of_classes(np.roll(CLASSES, 1), ALL, CLASSES)
+    rolled, binary = np.roll(CLASSES, 1), [np.where(number == CLASSES, 1.0, 0.0) for number in range(3)]
+    sides = [alone(rolled, ALL, side, binary=True) for side in binary]
+    assert found.strength == max(side.strength or 0.0 for side in sides) < 1
+    assert found.same is not None
+    assert found.same < 0.8
+    assert alone_of_classes(np.ones(100), CLASSES != 1, CLASSES).nulls == 1.0
+    assert alone_of_classes(NUMBERS, ALL, CLASSES).same is not None  # seven values, and three classes
+    assert alone_of_classes(np.arange(100.0), ALL, CLASSES).same is None

@@ -26,6 +26,7 @@ from tidemill.features.gold import read_labels, read_view, stamps
 from tidemill.features.leakage import Doubts, as_gold_variant, build_variants, count_moved, read_moved
 from tidemill.features.tables import labels_table, view_table
 from tidemill.features.window_path import has_versions
+from tidemill.models.specs import BINARY, MULTICLASS
 from tidemill.models.tables import AUDITS
 from tidemill.models.training_set import training_set_inputs
 from tidemill.stats.alone import Alone
@@ -130,7 +131,8 @@ def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Dou
     key = use_case.entity.key
     spine = read_labels(context.spark, context.lake, use_case.name, use_case.label, times)
     rows = join_gold(context.lake, spine.where(F.col(key).isin(list(sample))), use_case.views, times).frame
-    beside = build_alone(rows, use_case.features, binary=use_case.task == "binary").toLocalIterator()
+    task = {"binary": use_case.task == BINARY, "several": use_case.task == MULTICLASS}
+    beside = build_alone(rows, use_case.features, **task).toLocalIterator()
     alone = {row["feature"]: Alone(*[row[n] for n in ("rows", "strength", "same", "nulls")]) for row in beside}
     views = {f.name: view.table_name for view in use_case.views for f in view.columns}
     return [*moved, *judge_alone(views, alone, settings)]

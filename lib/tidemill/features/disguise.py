@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from tidemill.features.labels import LABEL
-from tidemill.stats.alone import alone
+from tidemill.stats.alone import alone, alone_of_classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 _SCHEMA = "feature string, rows bigint, strength double, same double, nulls double"
 
 
-def build_alone(rows: DataFrame, features: Sequence[Feature], *, binary: bool) -> DataFrame:
+def build_alone(rows: DataFrame, features: Sequence[Feature], *, binary: bool, several: bool = False) -> DataFrame:
     """What each feature alone says about the label: grain feature, the fields of `stats.alone.Alone`.
 
     Args:
         rows: of a sample, few enough for one worker: the features and `label`.
         features: to judge.
-        binary: the task.
+        binary: the label is 0 or 1.
+        several: it is the number of one of several classes.
     """
+    beside = alone_of_classes if several else partial(alone, binary=binary)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = list(batches)
@@ -45,7 +48,7 @@ def build_alone(rows: DataFrame, features: Sequence[Feature], *, binary: bool) -
             else:
                 values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
                 known = known & ~np.isnan(values)
-            found.append({"feature": feature.name, **asdict(alone(values, known, label, binary=binary))})
+            found.append({"feature": feature.name, **asdict(beside(values, known, label))})
         yield pa.RecordBatch.from_pylist(
             found,
             schema=pa.schema(

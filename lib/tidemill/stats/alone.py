@@ -10,12 +10,15 @@ import numpy as np
 from tidemill.stats.ranking import roc_auc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
 FEWEST = 50  # rows without which nothing is said
 FEWEST_OF_A_CLASS = 10
+_MOST_LEVELS = 3  # values a class, of which one may be the class under another name
 _MOST_CATEGORIES = 0.05  # of the rows: a category a row would predict its own rows and nothing else
 
 
@@ -25,8 +28,8 @@ class Alone:
 
     Args:
         rows: that were looked at.
-        strength: binary: ROC AUC of the value alone, turned to lie in [0.5, 1]; else |Pearson's r|. None where too
-            little is known.
+        strength: binary, or of several classes: ROC AUC of the value alone, turned to lie in [0.5, 1]; else |Pearson's
+            r|. None where too little is known.
         same: binary: the share of rows in which the feature, of two values, says the same as the label, of the class in
             which that share is less; else the share in which it equals the label, of the rows with the commonest label
             or of the others, or 1 where it is a linear transform of it. None where it can be neither.
@@ -60,6 +63,34 @@ def alone(values: NDArray[Any], known: NDArray[np.bool_], label: Floats, *, bina
     value, target = values[known].astype(np.float64), label[known]
     r = correlation(value, target)
     return Alone(rows, r, 1.0 if r is not None and r > 1 - 1e-9 else _equal(value, target), None)
+
+
+def alone_of_classes(values: NDArray[Any], known: NDArray[np.bool_], label: Floats) -> Alone:
+    """Compares one feature with a label of several classes: with each of them against all others, as a binary label.
+
+    What is told is that of the class which the feature says most of. A feature of a few values says the same as a class
+    also by one of them.
+
+    Args:
+        values: as of `alone`.
+        known: likewise.
+        label: numbers of classes.
+    """
+    sides = [(label == number).astype(np.float64) for number in np.unique(label)]
+    found = [alone(values, known, side, binary=True) for side in sides]
+    whole, levels = _levels(values, known)
+    places = range(levels if levels <= _MOST_LEVELS * len(sides) else 0)
+    same = [_agreement(whole == place, side) for side in sides if _enough(side) for place in places]
+    return Alone(
+        len(label),
+        _most([one.strength for one in found]),
+        _most([*same, *(one.same for one in found)]),
+        _most([one.nulls for one in found]),
+    )
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def correlation(one: Floats, other: Floats) -> float | None:
