@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.metrics import log_loss, mean_absolute_error, root_mean_squared_error
 from tidemill.core.errors import TidemillError
 from tidemill.features.declarations import Feature
 from tidemill.models.baseline import Baseline
+from tidemill.models.class_baseline import ClassBaseline
 from tidemill.monitoring.joint import build_joint
 from tidemill.monitoring.matured import judge_scores
 
@@ -23,6 +24,10 @@ FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 REGRESSION = cast(
     "UseCase",
     SimpleNamespace(task="regression", metric="rmse", slices=("plan",), entity=SimpleNamespace(key="who")),
+)
+CLASSES = cast(
+    "UseCase",
+    SimpleNamespace(task="multiclass", metric="log_loss", slices=("plan",), entity=SimpleNamespace(key="who")),
 )
 ALONE = Baseline(0.0, "alone", 1.0, 0.0)
 
@@ -59,6 +64,29 @@ def test_a_regression_is_judged_at_each_time_and_slice_in_one_pass(spark: SparkS
     assert found[None, None, "mae"] == pytest.approx(mean_absolute_error(label, score), abs=1e-12)
     assert found["plan", "b", "rmse"] == pytest.approx(root_mean_squared_error(label[18:26], score[18:26]), abs=1e-12)
     assert {(o.column, o.value_of) for o in first.outcomes} == {(None, None), ("plan", "a"), ("plan", "b")}
+
+
+def test_several_classes_are_judged_by_log_loss(spark: SparkSession) -> None:
+    rng = np.random.default_rng(3)
+    shares, label = rng.dirichlet(np.ones(3), 40), rng.integers(3, size=40)
+    rows = [(f"e{n}", FIRST, float(label[n]), shares[n].tolist(), "a" if n < 30 else None, float(n)) for n in range(40)]
+    schema = (
+        "who string, event_timestamp timestamp, label double, probabilities array<double>, plan string, alone double"
+    )
+    alone = ClassBaseline((0.5, 0.25, 0.25), "alone", (19.0,), ((0.2, 0.3, 0.5), (0.6, 0.2, 0.2), (1 / 3,) * 3))
+    (found,) = judge_scores(spark.createDataFrame(rows, schema), CLASSES, alone, 0.5, floor=20)
+    primary, *others = found.outcomes
+    assert (primary.metric, primary.rows, primary.positive_rate) == ("log_loss", 40, None)
+    assert primary.value == pytest.approx(log_loss(label, shares), abs=1e-9)
+    told = np.array([alone.shares[int(n > 19)] for n in range(40)])
+    assert primary.baseline == pytest.approx(log_loss(label, told), abs=1e-9)
+    assert primary.low is not None
+    assert primary.low < (primary.value or 0.0) < (primary.high or 0.0)
+    by = {(o.column, o.value_of, o.metric): o.value for o in others}
+    assert by[None, None, "accuracy"] == pytest.approx(np.mean(shares.argmax(axis=1) == label))
+    assert by["plan", "a", "log_loss"] == pytest.approx(log_loss(label[:30], shares[:30]), abs=1e-9)
+    assert ("plan", None, "log_loss") not in by  # ten rows are too few
+    assert found.digest.endswith("-40")
 
 
 def test_the_digest_is_of_what_was_judged_in_any_order(spark: SparkSession) -> None:

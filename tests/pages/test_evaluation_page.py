@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import precision_score, recall_score
+from sklearn.metrics import confusion_matrix, precision_score, recall_score, roc_auc_score
 from tidemill.cli.evaluating import _top, evaluation_page
 from tidemill.models.metric_values import as_values
 from tidemill.stats.binary import binary_of
+from tidemill.stats.classes import class_ranks, class_sums, classes_of
 from tidemill.stats.residuals import regression, residual_sums
 
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -83,6 +84,27 @@ def test_a_learning_curve_is_drawn_where_there_is_one() -> None:
     assert "Learning curve" in titles
     assert ["12.5\xa0%", "100", "200", "n/a"] in rows
     assert ["0.6500"] in [row[-1:] for row in rows]
+
+
+def test_several_classes_have_a_table_of_decisions_and_one_of_each() -> None:
+    label, shares = RANDOM.integers(3, size=300), RANDOM.dirichlet(np.ones(3), 300)
+    found = classes_of(class_sums(label, shares), class_ranks(label, shares))
+    assert found is not None
+    told = card(
+        metric="log_loss", classes=["<i>a", "b", "c"], gate_metrics=as_values(found), slices=[], importance=None
+    )
+    page = evaluation_page(told)
+    rows, titles = parsed(page)
+    assert titles == ["Predicted and observed"]
+    assert rows[0] == ["Label", "Decided <i>a", "Decided b", "Decided c"]
+    matrix = confusion_matrix(label, shares.argmax(axis=1)).tolist()
+    assert rows[1:4] == [[name, *map(str, row)] for name, row in zip(("<i>a", "b", "c"), matrix, strict=True)]
+    assert rows[4] == ["Class", "Rows", "Precision", "Recall", "F1", "ROC AUC"]
+    assert rows[5][:2] == ["<i>a", str((label == 0).sum())]
+    assert rows[5][2] == f"{precision_score(label == 0, shares.argmax(axis=1) == 0):.4f}"
+    assert rows[5][-1] == f"{roc_auc_score(label == 0, shares[:, 0]):.4f}"
+    assert "Of the predicted class" in page
+    assert "<i>a" not in page
 
 
 def test_a_regression_and_one_class_have_no_curves() -> None:

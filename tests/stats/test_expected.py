@@ -7,7 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from tidemill.stats.curves import ScoreBin
-from tidemill.stats.expected import estimate_rmse, estimate_roc_auc, expected_roc_auc, hanley_mcneil
+from tidemill.stats.expected import (
+    estimate_mean,
+    estimate_rmse,
+    estimate_roc_auc,
+    expected_roc_auc,
+    hanley_mcneil,
+)
 
 
 def test_the_expectation_is_that_of_all_pairs_of_rows() -> None:
@@ -110,3 +116,28 @@ def test_errors_are_expected_as_large_as_they_were() -> None:
     refused = estimate_rmse([100, 100, 0], [100.0, 400.0, 0.0], [10, 10, 20])
     assert refused.value is None
     assert refused.reason == "refused: 50% of the scores are such as no row with a label had"
+
+
+def test_losses_are_expected_as_large_as_they_were() -> None:
+    found = estimate_mean([100, 100, 0], [50.0, 200.0, 0.0], [30.0, 500.0, 0.0], [25, 75, 0])
+    assert found.value is not None
+    # Means of 0.5 and 2; squared deviations of 0.05 and 1; shares of 1 and 3 quarters.
+    half = 1.959964 * math.sqrt(0.05 / 1600 + 9 / 1600 + (0.05 + 3) / 400)
+    assert found.value.estimate == pytest.approx(0.25 * 0.5 + 0.75 * 2)
+    assert (found.value.low, found.value.high) == pytest.approx((1.625 - half, 1.625 + half))
+    refused = estimate_mean([100, 0], [50.0, 0.0], [30.0, 0.0], [10, 10])
+    assert refused.value is None
+    assert refused.reason == "refused: 50% of the scores are such as no row with a label had"
+
+
+def test_the_interval_of_expected_losses_holds_what_comes() -> None:
+    inside = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        bins, now = rng.integers(4, size=500), rng.integers(1, 4, size=300)
+        losses, coming = rng.exponential(0.2 + bins), rng.exponential(0.2 + now)
+        rows, totals, squares = (np.bincount(bins, weights, 4) for weights in (np.ones(500), losses, losses**2))
+        value = estimate_mean(rows, totals, squares, np.bincount(now, minlength=4)).value
+        assert value is not None
+        inside += value.low <= coming.mean() <= value.high
+    assert 180 <= inside <= 199  # 190 expected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidemill.pages.evaluation import Decisions, Evaluation, Share, SliceRow, TopRows, render_evaluation
+from tidemill.pages.evaluation import ClassRow, Decisions, Evaluation, Share, SliceRow, TopRows, render_evaluation
 from tidemill.pages.values import CalibrationBin
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def evaluation_page(card: Mapping[str, Any]) -> str:
             figures=tuple((name, value) for name, value in gate.items() if isinstance(value, int | float)),
             top=_top(gate),
             decisions=Decisions(gate["threshold"], **gate["confusion"]) if "confusion" in gate else None,
+            classes=_classes(card),
             calibration=tuple(
                 CalibrationBin(one["mean_score"], one["positive_rate"], one["rows"])
                 for one in gate.get("calibration", ())
@@ -39,6 +40,24 @@ def evaluation_page(card: Mapping[str, Any]) -> str:
             ),
             learning=tuple(Share(**one) for one in card.get("learning_curve", ())),
         )
+    )
+
+
+def _classes(card: Mapping[str, Any]) -> tuple[ClassRow, ...]:
+    """Of several classes each, with what was decided of its rows."""
+    gate = card["gate_metrics"]
+    each = zip(card.get("classes", ()), gate.get("classes", ()), gate.get("confusion_matrix", ()), strict=True)
+    return tuple(
+        ClassRow(
+            name=name,
+            rows=found["rows"],
+            decided=tuple(decided),
+            precision=found["precision"],
+            recall=found["recall"],
+            f1=found["f1"],
+            roc_auc=found["roc_auc"],
+        )
+        for name, found, decided in each
     )
 
 

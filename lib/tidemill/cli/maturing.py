@@ -19,11 +19,11 @@ from tidemill.data.schema import delta_schema
 from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import commit_labels, label_batches, read_labels
 from tidemill.features.pairs import AS_OF
-from tidemill.models.baseline import Baseline
+from tidemill.models.baseline import baseline_of
 from tidemill.models.card import CARD
 from tidemill.models.decisions import THRESHOLD
 from tidemill.models.promotion import champion_at
-from tidemill.models.tables import predictions_table
+from tidemill.models.tables import judged_on, predictions_table
 from tidemill.monitoring.matured import judge_scores
 from tidemill.monitoring.tables import PERFORMANCE, REALISED
 
@@ -134,10 +134,10 @@ def _judge(context: Context, due: Sequence[Due], card: dict[str, Any]) -> list[J
     use_case, lake, times = context.use_case, context.lake, [d.at for d in due]
     scores = read(context.spark, lake, predictions_table(use_case))
     scores = scores.where(F.col("batch_id").isin([d.predictions for d in due]))
-    scores = scores.select(use_case.entity.key, AS_OF, "score")
+    scores = scores.select(use_case.entity.key, AS_OF, judged_on(use_case.task))
     labels = read_labels(context.spark, lake, use_case.name, use_case.label, times)
     rows = labels.join(scores, [use_case.entity.key, AS_OF])
-    alone = Baseline(**{k: card["baseline"][k] for k in ("constant", "feature", "sign", "missing")})
+    alone = baseline_of(card)
     baseline = alone if alone.feature in {f.name for f in use_case.features} else None
     rows = _with_features(context, rows, times, {*use_case.slices, *([] if baseline is None else [baseline.feature])})
     threshold = THRESHOLD if card["threshold"] is None else card["threshold"]

@@ -18,7 +18,7 @@ from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
-from tidemill.models.baseline import Baseline
+from tidemill.models.baseline import baseline_of
 from tidemill.models.tables import gate_scores_table, predictions_table
 from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
@@ -46,7 +46,7 @@ def hindsight_metrics(context: Context, realised: Realised | None) -> dict[str, 
     last = test_times(context)[-1] + context.use_case.label.matures_after
     found = {
         f"test_{name}": realised.overall[name]
-        for name in ("rows", "positive_rate", "roc_auc", "rmse", "mae")
+        for name in ("rows", "positive_rate", "roc_auc", "log_loss", "accuracy", "rmse", "mae")
         if name in realised.overall
     }
     return {**{k: v for k, v in found.items() if v is not None}, "test_matured_at": format_time(last)}
@@ -58,7 +58,7 @@ def realise(context: Context, registry: Registry, scored: Scored) -> Realised | 
     if not times:
         return None
     context.progress.say(f"hindsight over {len(times)} as-of time(s)")
-    baseline = Baseline(**{k: card["baseline"][k] for k in ("constant", "feature", "sign", "missing")})
+    baseline = baseline_of(card)
     return evaluate(gold_builder(context), context.use_case, registry.load(scored.version), baseline, times)
 
 

@@ -33,7 +33,7 @@ from tidemill.features.gold import label_batches, read_labels
 from tidemill.features.labels import LABEL
 from tidemill.features.pairs import AS_OF
 from tidemill.models.card import times_of
-from tidemill.models.tables import SCORE, gate_scores_table, predictions_table, training_sets_table
+from tidemill.models.tables import PREDICTION, SCORE, gate_scores_table, predictions_table, training_sets_table
 from tidemill.monitoring import drift
 from tidemill.monitoring.calibration import WINDOWS
 
@@ -50,42 +50,43 @@ if TYPE_CHECKING:
 
 
 def find_output_drift(context: Context, scored: Scored) -> list[drift.Drift]:
-    """What moved of scores and labels; a side without a row is left out.
+    """What moved of scores, of several classes also of predictions, and of labels; a side without a row is left out.
 
     A column is held against its own variation where the reference has days enough. The gate has few: until then the
     first days that the version scored count as quiet, too, and before there are enough of them stated limits decide.
     """
     reported = reported_before(context, scored.version)
     season, year = season_and_year(context)
-    found = [_scores(context, scored, reported), _labels(context, scored, reported)]
+    said = (SCORE, PREDICTION) if scored.card.get("classes") else (SCORE,)
+    found = [*(_scores(context, scored, reported, column) for column in said), _labels(context, scored, reported)]
     return drift.compare([w for w in found if w is not None], season, context.config.monitor, year)
 
 
-def _scores(context: Context, scored: Scored, reported: dict[str, int]) -> drift.Watched | None:
+def _scores(context: Context, scored: Scored, reported: dict[str, int], column: str) -> drift.Watched | None:
     identity, version = scored.card["training_set_id"], scored.version.version
     times = judged_times(context, version)
     clock = clock_of(context, times)
-    name = profile_name(context, f"gate scores of training set {identity}", clock)
-    reference = reference_profiles(context, gate_scores_table(context.use_case), identity, name, (SCORE,), clock=clock)
+    name = profile_name(context, f"gate {column}s of training set {identity}", clock)
+    reference = reference_profiles(context, gate_scores_table(context.use_case), identity, name, (column,), clock=clock)
     if not scored.population or not reference:
         return None
-    name = scored_name(context, f"scores of version {version}", clock)
-    current = _score_profiles(context, scored, name, _bins(reference), times)
+    name = scored_name(context, f"{column}s of version {version}", clock)
+    current = _score_profiles(context, scored, name, column, _bins(reference), times)
     few = max(0, context.config.monitor.quiet_days - len(reference))
     return _watched(context, reference, current[:-1][:few], current[:-1][few:] + current[-1:], reported)
 
 
 def _score_profiles(
-    context: Context, scored: Scored, name: str, bins: Bins, times: Sequence[datetime]
+    context: Context, scored: Scored, name: str, column: str, bins: Bins, times: Sequence[datetime]
 ) -> list[ColumnProfile]:
-    """The profiles of the scores that a version made up to T, by day, on the bins of its gate's scores."""
+    """The profiles of the scores, or predictions, that a version made up to T, by day, on the bins of its gate's."""
     table = predictions_table(context.use_case)
     stored = predictions_of(context, scored.version.version)
     batches = [stored[t].batch_id for t in times if t in stored]
 
     def build() -> DataFrame:
         rows = read(context.spark, context.lake, table).where(F.col("batch_id").isin(batches))
-        return build_frame_profiles(rows, Wanted((SCORE,), AS_OF, bins={SCORE: bins}))
+        return build_frame_profiles(rows, Wanted((column,), AS_OF, bins={column: bins}))
 
     keep_profiles(context, name, context.as_of, {"scores": batches, **context.again}, build)
     return kept_profiles(context, name, judged=True)
@@ -138,7 +139,7 @@ def _watched(
         days_of(context, newest, column),
         reported.get(column, 0),
         event_of(context, column, day_of(newest[-1])),
-        drift.PREDICTIONS if column == SCORE else drift.LABELS,
+        drift.LABELS if column == LABEL else drift.PREDICTIONS,
     )
 
 

@@ -15,7 +15,7 @@ from tidemill.models.card import CARD, DECLARATION, times_of
 from tidemill.models.pipelines import with_score
 from tidemill.models.reproduce import compare, fit_again
 from tidemill.models.splits import plan_splits
-from tidemill.models.tables import SCORE, gate_scores_table, training_sets_table
+from tidemill.models.tables import gate_scores_table, scored_columns, training_sets_table
 from tidemill.models.training_set import with_parts
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ def reproduce(context: Context, number: str) -> dict[str, Any]:
         made = fit_again(kept, use_case, card, plan, settings)
         table = gate_scores_table(use_case)
         gate = read(context.spark, context.lake, table).where(F.col("training_set_id") == identity)
-        on_gate = compare(gate, made.gate, key, [SCORE])
+        columns = scored_columns(use_case.task)
+        on_gate = compare(gate, made.gate, key, columns)
         registered = with_score(registry.load(version), kept, use_case.task)
-        on_all = compare(registered, with_score(made.model, kept, use_case.task), key, [SCORE])
+        on_all = compare(registered, with_score(made.model, kept, use_case.task), key, columns)
     finally:
         kept.unpersist()
     differences = {"rebuilt": rebuilt, "gate_scores": on_gate, "model_scores": on_all}

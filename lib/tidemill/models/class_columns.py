@@ -31,6 +31,12 @@ def loss_of(label: Column, probabilities: Column) -> Column:
     return -F.ln(F.least(F.greatest(given, F.lit(LEAST)), F.lit(1 - LEAST)))
 
 
+def entropy_of(probabilities: Column) -> Column:
+    """The log loss to expect of a row whose probabilities mean what they say, in nats (Shannon 1948)."""
+    parts = F.transform(probabilities, lambda p: F.when(p > 0, -p * F.ln(p)).otherwise(0.0))
+    return F.aggregate(parts, F.lit(0.0), lambda total, value: total + value)
+
+
 def squared_error_of(label: Column, probabilities: Column) -> Column:
     """The sum over classes of squared differences of probability and what came true."""
 

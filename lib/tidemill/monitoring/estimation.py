@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from tidemill.models.class_columns import entropy_of, loss_of
+from tidemill.models.specs import MULTICLASS, REGRESSION
+from tidemill.models.tables import PROBABILITIES
 from tidemill.monitoring.performance import score_bins
-from tidemill.stats.expected import Estimate, estimate_rmse, estimate_roc_auc
+from tidemill.stats.expected import Estimate, estimate_mean, estimate_rmse, estimate_roc_auc
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 _SCORE_BINS = 2_000
 _ERROR_BINS = 20
@@ -21,16 +25,18 @@ def estimate(known: DataFrame, scored: DataFrame, task: str, realised: float) ->
     """The primary metric to expect of scored rows.
 
     Args:
-        known: `score` and `label` of rows that the model was not fitted on.
-        scored: `score` of the rows.
-        task: `binary` or `regression`.
+        known: `score` and `label` of rows that the model was not fitted on; of several classes `probabilities`, too.
+        scored: `score` of the rows, and likewise.
+        task: `binary`, `multiclass` or `regression`.
         realised: the metric of the rows with labels.
 
     Returns:
         The estimate, or why it is refused: too few rows, scores that are not calibrated, or scores never seen.
     """
-    if task == "regression":
+    if task == REGRESSION:
         return _estimate_rmse(known, scored)
+    if task == MULTICLASS:
+        return _estimate_log_loss(known, scored)
     place = F.least(F.floor(F.col("score") * _SCORE_BINS), F.lit(_SCORE_BINS - 1))
     counted = scored.groupBy(place.alias("bin")).agg(F.count(F.lit(1)).alias("rows"), F.avg("score").alias("mean"))
     found = list(counted.orderBy("bin").toLocalIterator())
@@ -41,21 +47,45 @@ def estimate(known: DataFrame, scored: DataFrame, task: str, realised: float) ->
 
 
 def _estimate_rmse(known: DataFrame, scored: DataFrame) -> Estimate:
-    ends = known.agg(F.min("score").alias("low"), F.max("score").alias("high")).first()
+    error = F.col("score") - F.col("label")
+    found = _binned(known, scored, F.col("score"), error * error)
+    return found if isinstance(found, Estimate) else estimate_rmse(found.rows, found.totals, found.now)
+
+
+def _estimate_log_loss(known: DataFrame, scored: DataFrame) -> Estimate:
+    told = F.col(PROBABILITIES)
+    found = _binned(known, scored, entropy_of(told), loss_of(F.col("label"), told))
+    return found if isinstance(found, Estimate) else estimate_mean(found.rows, found.totals, found.squares, found.now)
+
+
+@dataclass(frozen=True)
+class _Binned:
+    """Of each bin of what scores say: rows with labels, sums of their losses and of these squared, and rows now."""
+
+    rows: list[float]
+    totals: list[float]
+    squares: list[float]
+    now: list[float]
+
+
+def _binned(known: DataFrame, scored: DataFrame, said: Column, loss: Column) -> _Binned | Estimate:
+    """Rows by bins of what their scores say; or why nothing can be estimated of them."""
+    ends = known.agg(F.min(said).alias("low"), F.max(said).alias("high")).first()
     if ends is None or ends["low"] is None or ends["high"] <= ends["low"]:
         return Estimate(None, "refused: the scores of rows with labels do not differ")
     low, high = float(ends["low"]), float(ends["high"])
     # Two bins more for scores beyond those of rows with labels.
-    place = F.floor((F.col("score") - low) / (high - low) * _ERROR_BINS)
+    place = F.floor((said - low) / (high - low) * _ERROR_BINS)
     bin_of = F.greatest(F.lit(-1), F.least(place, F.lit(_ERROR_BINS))) + 1
-    last = F.when(F.col("score") == high, F.lit(_ERROR_BINS)).otherwise(bin_of)
-    error = F.col("score") - F.col("label")
-    rows, squares, now = ([0.0] * (_ERROR_BINS + 2) for _ in range(3))
-    told = known.groupBy(last.alias("bin")).agg(F.count(F.lit(1)).alias("rows"), F.sum(error * error).alias("squares"))
-    for row in told.toLocalIterator():
-        rows[row["bin"]], squares[row["bin"]] = float(row["rows"]), float(row["squares"])
+    last = F.when(said == high, F.lit(_ERROR_BINS)).otherwise(bin_of)
+    rows, totals, squares, now = ([0.0] * (_ERROR_BINS + 2) for _ in range(4))
+    sums = F.count(F.lit(1)).alias("rows"), F.sum(loss).alias("total"), F.sum(loss * loss).alias("squares")
+    for row in known.groupBy(last.alias("bin")).agg(*sums).toLocalIterator():
+        rows[row["bin"]], totals[row["bin"]], squares[row["bin"]] = (
+            float(row[name]) for name in ("rows", "total", "squares")
+        )
     for row in scored.groupBy(last.alias("bin")).agg(F.count(F.lit(1)).alias("rows")).toLocalIterator():
         now[row["bin"]] = float(row["rows"])
     if sum(now) < _FEWEST:
         return Estimate(None, f"refused: fewer than {_FEWEST} rows were scored")
-    return estimate_rmse(rows, squares, now)
+    return _Binned(rows, totals, squares, now)

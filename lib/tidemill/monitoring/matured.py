@@ -15,6 +15,7 @@ from tidemill.models.evaluate_groups import sums_by_group
 from tidemill.models.evaluate_sums import metrics_of
 from tidemill.models.judge import by_slices
 from tidemill.models.metric_values import scalars
+from tidemill.models.tables import judged_on
 from tidemill.stats.expected import rmse_interval
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
-    from tidemill.models.baseline import Baseline
+    from tidemill.models.baseline import AnyBaseline
     from tidemill.models.evaluate_sums import RowSums
     from tidemill.models.use_case import UseCase
 
@@ -39,7 +40,7 @@ class Outcome:
     Args:
         column, value_of: of the slice, the value as text or None for a null; both None for all rows.
         rows: with a label.
-        positive_rate: of the labels; None for regression.
+        positive_rate: of the labels of a binary task; else None.
         metric: its name.
         value: None where the rows do not allow it, such as a ROC AUC of one class.
         low, high: of the 95 % interval, rows taken as independent, where the metric has one.
@@ -74,12 +75,13 @@ class JudgedTime:
 
 
 def judge_scores(
-    rows: DataFrame, use_case: UseCase, baseline: Baseline | None, threshold: float, floor: int
+    rows: DataFrame, use_case: UseCase, baseline: AnyBaseline | None, threshold: float, floor: int
 ) -> list[JudgedTime]:
     """Judges the scores of one model version at all as-of times in one pass.
 
     Args:
-        rows: entity, `event_timestamp`, `label`, `score`, and the columns of the slices and of the baseline.
+        rows: entity, `event_timestamp`, `label`, `score` (of several classes `probabilities`), and the columns of the
+            slices and of the baseline.
         use_case: the task, its primary metric and the slices.
         baseline: the version's own; None where its feature is built no more.
         threshold: of the version's decisions.
@@ -91,11 +93,12 @@ def judge_scores(
     Raises:
         TidemillError: E_LABEL_VALUE or E_SCORE_VALUE (data).
     """
+    judged = judged_on(use_case.task)
     rows = rows.withColumn("at", F.unix_micros(AS_OF)).persist()
     try:
-        digests = _digests(rows, use_case.entity.key)
+        digests = _digests(rows, use_case.entity.key, judged)
         alone = {} if baseline is None else _values(with_baseline_score(rows, baseline), use_case)
-        split = by_slices(rows, [F.col(name) for name in ("at", "label", "score")], use_case.slices)
+        split = by_slices(rows, [F.col(name) for name in ("at", "label", judged)], use_case.slices)
         sums = sums_by_group(split, use_case.task, ["at", "column", "value"], threshold)
     finally:
         rows.unpersist()
@@ -113,14 +116,14 @@ def judge_scores(
     ]
 
 
-def _digests(rows: DataFrame, key: str) -> dict[int, str]:
-    content = F.bit_xor(F.xxhash64(F.col(key).cast("string"), "label", "score")).alias("content")
+def _digests(rows: DataFrame, key: str, judged: str) -> dict[int, str]:
+    content = F.bit_xor(F.xxhash64(F.col(key).cast("string"), "label", judged)).alias("content")
     found = rows.groupBy("at").agg(F.count(F.lit(1)).alias("rows"), content)
     return {row["at"]: f"{row['content'] & _DIGITS:016x}-{row['rows']}" for row in found.toLocalIterator()}
 
 
 def _values(scored: DataFrame, use_case: UseCase) -> dict[int, float | None]:
-    found = build_metrics(scored.select("at", "label", "score"), use_case.task, ["at"])
+    found = build_metrics(scored.select("at", "label", judged_on(use_case.task)), use_case.task, ["at"])
     return {row["at"]: row[use_case.metric] for row in found.toLocalIterator()}
 
 

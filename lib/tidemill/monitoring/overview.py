@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from tidemill.models.specs import TASKS
 from tidemill.monitoring import drift
 from tidemill.monitoring.alerts import in_order
 from tidemill.pages.overview import Judgement, Overview
-from tidemill.pages.values import RMSE, ROC_AUC, Expected, PerformancePoint
+from tidemill.pages.values import METRICS, Expected, PerformancePoint
 from tidemill.pages.wording import VERDICT_WORDS, advice
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def overview(entries: Sequence[Entry], generated: str) -> Overview:
     return Overview(
         use_case=ordered[-1]["use_case"],
         generated=generated,
-        metric=RMSE if ordered[-1]["task"] == "regression" else ROC_AUC,
+        metric=METRICS[TASKS[ordered[-1]["task"]]],
         judgements=tuple(_judgement(before, now) for before, now in itertools.pairwise([None, *ordered]) if now),
         realised=tuple(PerformancePoint(**points[at]) for at in sorted(points)),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import format_time, from_micros
+from tidemill.models.specs import BINARY, MULTICLASS, REGRESSION
 from tidemill.monitoring.alerts import in_order
 from tidemill.pages import report
 from tidemill.stats.bins import NUMBER
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tidemill.stats.expected import Estimate
     from tidemill.stats.sketch import Sketch
 
+_TASKS: dict[str, report.Task] = {REGRESSION: "regression", MULTICLASS: "multiclass"}
 _CALIBRATION_GROUPS = 10
 _PLACES = 20  # of a search, that a page has room for
 
@@ -39,7 +41,7 @@ class Findings:
         points: hindsight by as-of time.
         track: of stored predictions, expected and realised, by as-of time.
         expected: of the newest scores, before their labels.
-        gate: the histogram of the gate's scores by label, or nothing for regression.
+        gate: the histogram of the gate's scores by label; nothing where the task is not binary.
         promotion: the newest decision's row, or None.
         balance: counts of landed rows.
         reasons: rejected rows by reason.
@@ -75,7 +77,6 @@ class Findings:
 def render(found: Findings) -> str:
     """The page as one HTML text."""
     card = found.card
-    regression = card["task"] == "regression"
     gate_time = format_time(from_micros(card["times"]["gate"][0]["start"]))
     model = f"{card['family']}: {_settings(card['parameters'], card.get('without', ()))}"
     return report.render_report(
@@ -87,8 +88,8 @@ def render(found: Findings) -> str:
             generated=found.generated,
             verdict=found.verdict.verdict,
             verdict_reason=found.verdict.reason,
-            task="regression" if regression else "classification",
-            metric=report.RMSE if regression else report.ROC_AUC,
+            task=_TASKS.get(card["task"], "classification"),
+            metric=report.METRICS[card["metric"]],
             facts=(
                 report.Fact("scored", f"{found.population:,}"),
                 report.Fact(found.alias, f"version {found.version}, {model}"),
@@ -100,8 +101,8 @@ def render(found: Findings) -> str:
             expected=_expected(found.expected),
             track=tuple(found.track),
             evaluated_on=f"the gate rows, from {gate_time}",
-            roc=() if regression else (report.Curve(roc_points(found.gate), "gate fit"),),
-            calibration=tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS)),
+            roc=(report.Curve(roc_points(found.gate), "gate fit"),) if card["task"] == BINARY else (),
+            calibration=_calibration(found),
             candidates=_candidates(card),
             promotion=_promotion(found.promotion),
             drift=tuple(_drift(d) for d in found.drift),
@@ -116,6 +117,17 @@ def render(found: Findings) -> str:
             ),
             next_steps=found.next_steps,
         )
+    )
+
+
+def _calibration(found: Findings) -> tuple[report.CalibrationBin, ...]:
+    """By groups of the gate's rows, or of several classes by the bins of the predicted one's probability."""
+    if found.card["task"] != MULTICLASS:
+        return tuple(report.CalibrationBin(*p) for p in calibration_points(found.gate, _CALIBRATION_GROUPS))
+    return tuple(
+        report.CalibrationBin(one["mean_score"], one["positive_rate"], one["rows"])
+        for one in found.card["gate_metrics"]["calibration"]
+        if one["rows"]
     )
 
 

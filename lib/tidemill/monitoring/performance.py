@@ -10,12 +10,14 @@ from pyspark.sql import functions as F
 from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import read_labels
 from tidemill.features.pairs import AS_OF
-from tidemill.models.baseline import Baseline, with_baseline_score
+from tidemill.models.baseline import AnyBaseline, with_baseline_score
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.pipelines import with_score
+from tidemill.models.specs import MULTICLASS, REGRESSION
+from tidemill.models.tables import judged_on
 from tidemill.stats.curves import ScoreBin
 from tidemill.stats.expected import hanley_mcneil, rmse_interval
-from tidemill.stats.intervals import Interval, roc_auc_interval
+from tidemill.stats.intervals import Interval, mean_interval, roc_auc_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,15 +68,16 @@ class Known:
 
 
 def evaluate(
-    builder: Builder, use_case: UseCase, model: PipelineModel, baseline: Baseline, times: Sequence[datetime]
+    builder: Builder, use_case: UseCase, model: PipelineModel, baseline: AnyBaseline, times: Sequence[datetime]
 ) -> Realised:
     """Scores the labelled population at each as-of time from its gold rows and judges the scores."""
     spark = builder.spark()
     spine = read_labels(spark, builder.lake, use_case.name, use_case.label, times)
     rows = join_gold(builder.lake, spine, use_case.views, times).frame.persist()
     try:
-        both = _named(with_score(model, rows, use_case.task), _MODEL).unionByName(
-            _named(with_baseline_score(rows, baseline), _BASELINE)
+        judged = judged_on(use_case.task)
+        both = _named(with_score(model, rows, use_case.task), _MODEL, judged).unionByName(
+            _named(with_baseline_score(rows, baseline), _BASELINE, judged)
         )
         whole = both.withColumn(AS_OF, F.lit(None).cast("timestamp"))
         metrics = build_metrics(both.unionByName(whole), use_case.task, ["candidate", AS_OF])
@@ -102,8 +105,11 @@ def evaluate(
 
 def _interval(task: str, row: dict[str, Any]) -> Interval | None:
     """The interval of a metric at one as-of time, rows taken as independent; None where only one class is there."""
-    if task == "regression":
+    if task == REGRESSION:
         return rmse_interval(row["rmse"], row["rows"])
+    if task == MULTICLASS:
+        rows, mean, deviation = row["rows"], row["log_loss"], row["log_loss_deviation"] or 0.0
+        return mean_interval(rows * mean, (rows - 1) * deviation**2 + rows * mean**2, rows)
     if row["roc_auc"] is None:
         return None
     positives = row["positive_rate"] * row["rows"]
@@ -119,5 +125,5 @@ def score_bins(scored: DataFrame, bins: int = _SCORE_BINS) -> list[ScoreBin]:
     return [ScoreBin(r["total"], r["positives"], r["negatives"]) for r in counted.orderBy("bin").toLocalIterator()]
 
 
-def _named(scored: DataFrame, name: str) -> DataFrame:
-    return scored.select(F.lit(name).alias("candidate"), AS_OF, "label", "score")
+def _named(scored: DataFrame, name: str, judged: str) -> DataFrame:
+    return scored.select(F.lit(name).alias("candidate"), AS_OF, "label", judged)

@@ -45,6 +45,29 @@ class Decisions:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassRow:
+    """The rows of one of several classes.
+
+    Attributes:
+        name: Of the class.
+        rows: Whose label it is.
+        decided: Of these, how many were decided for each class.
+        precision: Share of its rows among those that were decided for it.
+        recall: Share of its rows that were decided for it.
+        f1: Harmonic mean of the two.
+        roc_auc: Of its probability, against all other classes; None where a side has no row.
+    """
+
+    name: str
+    rows: int
+    decided: tuple[int, ...]
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SliceRow:
     """The rows that have one value of a column; `value` is the metric, None where they are too few."""
 
@@ -75,7 +98,8 @@ class Evaluation:
         recipe: Family and parameters.
         figures: Every metric that is one number.
         top: The highest-scored rows, least first; empty where there are no classes.
-        decisions: None where there are no classes.
+        decisions: None where there are not two classes.
+        classes: Where there are more.
         calibration: Bins of the scores.
         importance: Inputs and how much each moves the score, largest first.
         unit: Of the importance.
@@ -90,6 +114,7 @@ class Evaluation:
     figures: tuple[tuple[str, float], ...]
     top: tuple[TopRows, ...] = ()
     decisions: Decisions | None = None
+    classes: tuple[ClassRow, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
     importance: tuple[tuple[str, float], ...] = ()
     unit: str = ""
@@ -110,13 +135,16 @@ def render_evaluation(found: Evaluation) -> str:
     return render_page(
         "evaluation.html.j2",
         found=found,
-        charts=_charts(found) if found.top else [],
+        charts=_charts(found),
         bars=[(name, mean, small_bar(mean, most, title=name)) for name, mean in found.importance[:_MOST_INPUTS]],
         learning=_learning(found) if found.learning else "",
     )
 
 
 def _charts(found: Evaluation) -> list[Markup]:
+    if not found.top:
+        calibrated = svg.calibration_chart(found.calibration, title="Predicted and observed")
+        return [calibrated] if found.classes else []
     roc = ((0.0, 0.0), *((one.false_positive_rate, one.recall) for one in found.top))
     gain = ((0.0, 0.0), *((one.share, one.recall) for one in found.top))
     recall = tuple((one.recall, one.precision) for one in found.top)

@@ -12,6 +12,7 @@ from tidemill.pages.page import render_page
 from tidemill.pages.times import line, places_of, time_ticks
 from tidemill.pages.track import TrackPoint, track_chart, track_sentence
 from tidemill.pages.values import (
+    METRICS,
     RMSE,
     ROC_AUC,
     Balance,
@@ -32,6 +33,7 @@ from tidemill.pages.values import (
 )
 
 __all__ = [
+    "METRICS",
     "RMSE",
     "ROC_AUC",
     "Balance",
@@ -71,7 +73,8 @@ class Report:
         verdict: The worst of what was found, or ``insufficient`` where too little was.
         verdict_reason: One sentence.
         advice: What to do now, one sentence; empty for the usual one of the verdict.
-        task: Classification has ROC and calibration sections, regression has not.
+        task: Classification, which is of two classes, has ROC and calibration sections; multiclass has the calibration
+            of the predicted class; regression has neither.
         metric: The measure of all candidates and performance points.
         facts: Population and model.
         retraining: The explained retraining decision, None where none was taken.

@@ -5,10 +5,10 @@ NaN is read as missing. Shares are in [0, 1].
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 Verdict = Literal["ok", "warn", "alert", "insufficient"]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "multiclass", "regression"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Metric:
 
     Attributes:
         label: Its name as people write it.
-        higher_is_better: False for errors such as RMSE.
+        higher_is_better: False for errors such as RMSE and losses.
     """
 
     label: str
@@ -26,6 +26,8 @@ class Metric:
 
 ROC_AUC = Metric("ROC AUC", higher_is_better=True)
 RMSE = Metric("RMSE", higher_is_better=False)
+LOG_LOSS = Metric("log loss", higher_is_better=False)
+METRICS: Final = {"roc_auc": ROC_AUC, "rmse": RMSE, "log_loss": LOG_LOSS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class CalibrationBin:
 
     Attributes:
         mean_score: Mean predicted probability of its rows.
-        observed: Share of its rows that turned out positive.
+        observed: Share of its rows that turned out positive; of several classes, that were predicted right.
         rows: How many rows it holds.
     """
 
@@ -192,7 +194,7 @@ class PerformancePoint:
         rows: Scored rows with a mature label.
         metric: The report's metric on them.
         baseline: The same metric of the baseline on the same rows.
-        positive_rate: Share of positive labels; None for regression.
+        positive_rate: Share of positive labels; None where the task is not binary.
         low: Lower end of the metric's 95 % interval.
         high: Upper end of it.
     """

@@ -3,7 +3,8 @@
 Of a classifier: each row counts as positive with its probability (confidence-based performance estimation, after
 Guillory et al. 2021 and Garg et al. 2022). It is right while the scores mean what they say on these rows, too: that
 holds under a shift of features that the model has learnt, and not where the outcome now depends on them otherwise.
-Of a regression: errors are expected to be as large as they were for such scores (direct loss estimation, binned).
+Of a regression, and of several classes: errors are expected to be as large as they were for such scores (direct loss
+estimation, binned), whether or not the scores mean what they say.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MOST_APART = 0.02  # of the AUC that is expected of the rows with labels, from theirs
 MOST_UNCALIBRATED = 0.05  # expected calibration error of the rows with labels
 MOST_BEYOND = 0.1  # rows whose score no row with a label had
+_AS_LARGE = "expected of the scores, if {} are as large as they were for such scores on the gate rows"
 _GROUPS = 10
 _RANGES = 20  # of scores, from the least to the largest of a row with a label
 
@@ -125,9 +127,32 @@ def estimate_rmse(known_rows: Any, known_squares: Any, rows: Any) -> Estimate:
     share = now[some] / now[some].sum()
     square = float(np.sum(share * squares[some] / count[some]))
     value = rmse_interval(math.sqrt(square), float(1 / (1 / count.sum() + 1 / now.sum())))
-    return Estimate(
-        value, "expected of the scores, if errors are as large as they were for such scores on the gate rows"
-    )
+    return Estimate(value, _AS_LARGE.format("errors"))
+
+
+def estimate_mean(known_rows: Any, known_totals: Any, known_squares: Any, rows: Any) -> Estimate:
+    """The mean loss to expect of scored rows, if losses are as large as they were for such scores.
+
+    Its interval is of both: what the rows with labels tell of the losses, and the losses that the scored rows may have.
+
+    Args:
+        known_rows: rows with labels of each bin of scores.
+        known_totals: their summed losses, which are at least 0.
+        known_squares: their summed squared losses.
+        rows: scored rows of each bin.
+    """
+    count, totals, squares, now = (np.asarray(v, np.float64) for v in (known_rows, known_totals, known_squares, rows))
+    beyond = float(now[count == 0].sum() / now.sum())
+    if beyond > MOST_BEYOND:
+        return _refused_beyond(beyond)
+    some = count > 0
+    share, means = now[some] / now[some].sum(), totals[some] / count[some]
+    spread = np.maximum(squares[some] / count[some] - means * means, 0.0)
+    mean = float(share @ means)
+    variance = float(np.sum(share * share * spread / count[some]) + share @ spread / now.sum())
+    half = 1.959964 * math.sqrt(variance)
+    found = Interval(mean, max(0.0, mean - half), mean + half)
+    return Estimate(found, _AS_LARGE.format("losses"))
 
 
 def rmse_interval(rmse: float, rows: float) -> Interval:
