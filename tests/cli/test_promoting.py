@@ -30,6 +30,7 @@ FOUND = Gathered(
         "roc_auc",
         0.8,
         0.7,
+        0.5,
         0.85,
         Comparison(
             Gain(400, 0.8, 0.7, 0.1, 0.05, 0.15, "delong"),

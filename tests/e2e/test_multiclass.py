@@ -175,7 +175,9 @@ def test_outputs_are_watched_and_what_came_true_is_judged(shop: Shop) -> None:
     assert at["log_loss"]["positive_rate"] is None
 
 
-@pytest.mark.parametrize("words", [("promotions", "shop"), ("catalog",), ("report", "shop")], ids=" ".join)
-def test_commands_tell_of_it(shop: Shop, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    app([*words, "--root", str(shop.root)], standalone_mode=False)
-    assert capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("words", "told"), [("promotions shop", "log_loss"), ("catalog shop", "multiclass"), ("report shop", "index.html")]
+)
+def test_commands_tell_of_it(shop: Shop, words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app([*words.split(), "--root", str(shop.root), *(["--json"] if told == "log_loss" else [])], standalone_mode=False)
+    assert told in capsys.readouterr().out

@@ -31,6 +31,7 @@ GOOD = Evidence(
     metric="roc_auc",
     challenger=0.78,
     baseline=0.65,
+    trivial=0.5,
     train=0.84,
     compared=Comparison(
         baseline=gain(0.78, 0.65, 0.04),
@@ -201,15 +202,18 @@ def test_an_error_is_better_where_it_is_smaller() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "train", "gate", "lost"),
+    ("metric", "train", "gate", "trivial", "lost"),
     [
-        ("roc_auc", 1.0, 0.75, 0.5),
-        ("roc_auc", 0.7, 0.8, -0.5),
-        ("roc_auc", 0.5, 0.5, 0.0),
-        ("rmse", 5.0, 10.0, 0.5),
-        ("rmse", 10.0, 8.0, -0.25),
-        ("rmse", 0.0, 0.0, 0.0),
+        ("roc_auc", 1.0, 0.75, 0.5, 0.5),
+        ("roc_auc", 0.7, 0.8, 0.5, -0.5),
+        ("roc_auc", 0.5, 0.5, 0.5, 0.0),
+        ("log_loss", 0.25, 0.5, 1.25, 0.25),
+        ("log_loss", 0.001, 0.003, 1.001, 0.002),
+        ("log_loss", 0.5, 0.4, 1.0, -0.2),
+        ("rmse", 5.0, 10.0, 20.0, 0.5),
+        ("rmse", 10.0, 8.0, 20.0, -0.25),
+        ("rmse", 0.0, 0.0, 20.0, 0.0),
     ],
 )
-def test_the_share_that_is_lost(metric: str, train: float, gate: float, lost: float) -> None:
-    assert lost_share(metric, train, gate) == pytest.approx(lost)
+def test_the_share_that_is_lost(metric: str, train: float, gate: float, trivial: float, lost: float) -> None:
+    assert lost_share(metric, train, gate, trivial) == pytest.approx(lost)

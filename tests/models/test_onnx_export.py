@@ -83,7 +83,7 @@ def proved(tmp_path: Path) -> Prove:
     def run(rows: DataFrame, task: str, stages: Pipeline) -> tuple[Export, Proof]:
         labelled = with_classes(rows.withColumn("label", F.expr(LABELS[task])), 3 if task == "multiclass" else 0)
         model = stages.fit(labelled)
-        model.write().save(str(tmp_path / "model"))
+        model.write().overwrite().save(str(tmp_path / "model"))
         exported = export(tmp_path / "model")
         return exported, prove(exported, model, rows, task)
 
@@ -196,7 +196,7 @@ def test_prepared_features_score_as_spark_does(
     labelled = with_halves(labelled, preparation, "amount")
     parameters = {"xgboost": {"n_estimators": 5}, "gbt": {"maxIter": 2}}.get(family, {})
     model = unfitted("binary", FEATURES, family, parameters, 7, preparation).fit(labelled)
-    model.write().save(str(tmp_path / "model"))
+    model.write().overwrite().save(str(tmp_path / "model"))
     proof = prove(export(tmp_path / "model"), model, rows, "binary")
     assert proof.difference <= (1e-6 if family == "xgboost" else 1e-9)
     assert proof.adversarial_rows == 4000
@@ -277,6 +277,16 @@ def test_a_row_scores_alike_alone_and_among_others(rows: DataFrame, proved: Prov
     together = scorer.outputs(table)
     alone = [scorer.outputs(table.slice(at, 1))[0].tolist() for at in range(table.num_rows)]
     assert together.tolist() == alone
+
+
+def test_a_forest_is_no_more_than_certain(rows: DataFrame, proved: Prove) -> None:
+    """Twenty leaves that are sure of a class add up to 1, and not to a little more."""
+    sure = rows.withColumn("cls", F.expr("double(plan is null)")).withColumn("reg", F.col("cls") * 2000)
+    for task in ("binary", "multiclass"):
+        whole = {"numTrees": 20, "featureSubsetStrategy": "all", "subsamplingRate": 1.0}
+        exported, _ = proved(sure, task, unfitted(task, FEATURES, "random_forest", whole, 7))
+        scorer = make_scorer(exported.graph, exported.description())
+        assert scorer.outputs(sure.select(*exported.inputs).toArrow()).max() == 1.0
 
 
 def test_a_softmax_of_infinite_margins_is_that_of_mllib() -> None:

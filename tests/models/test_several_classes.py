@@ -107,10 +107,13 @@ def test_the_primary_metric_is_the_same_number_whoever_adds_it_up(spark: SparkSe
         assert light[name]["log_loss_deviation"] == (None if spread is None else pytest.approx(spread, abs=1e-9))
 
 
-def test_a_probability_that_is_none_is_no_good_one(spark: SparkSession) -> None:
-    rows = [("one", 0.0, [NAN, 0.5, 0.5]), ("other", 0.0, [0.0, 0.5, 0.5])]
+def test_a_probability_of_none_costs_all_and_one_that_is_no_number_has_no_loss(spark: SparkSession) -> None:
+    sure, rows = [0.25, 0.5, 0.25], []
+    for name, given in (("zero", [0.0, 0.5, 0.5]), ("nan", [NAN, 0.5, 0.5]), ("null", None), ("narrow", [])):
+        rows += [(name, 0.0, given), (name, 1.0, sure)]
     found = build_metrics(spark.createDataFrame(rows, SCHEMA), "multiclass", ["name"]).toLocalIterator()
-    assert [row["log_loss"] for row in found] == [pytest.approx(52 * math.log(2))] * 2
+    losses = {row["name"]: row["log_loss"] for row in found}
+    assert losses == {"zero": pytest.approx((52 + 1) * math.log(2) / 2), "nan": None, "null": None, "narrow": None}
 
 
 def test_rows_that_cannot_be_judged_are_counted_and_refused(spark: SparkSession) -> None:

@@ -8,13 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from service_ground import NOW, ORDER_VIEW, ORDERS, PLAN_VIEW, register_package
 from tidemill.core.time import days
 from tidemill.declare import ActiveWithin, ClassIn, Grid, Label, LogisticRegression, UseCase
 from tidemill.models.onnx_export import Export
 from tidemill.models.onnx_graph import NUMBER, OF_CLASSES, Graph
-from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, make_scorer
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, PandasScorer, make_scorer
 from tidemill.models.packaging import Package
 from tidemill.serving.answers import Asked, Inquiry, build_answers
 from tidemill.serving.bundle import write_bundle
@@ -111,9 +112,9 @@ def test_a_bundle_says_the_same(served: Served, place: Place, tmp_path: Path) ->
     words = [sys.executable, "-P", "-c", program, str(tmp_path / "edge"), json.dumps(events)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     one, tied, nothing = json.loads(done.stdout)[0]["predictions"]
-    assert (one["prediction"], one["class"], list(one["probabilities"])) == (2.0, "phone", list(NAMES))
-    assert (tied["prediction"], tied["class"]) == (0.0, "web")  # of equal probabilities the first
-    assert nothing == {"score": None, "prediction": None, "class": None, "probabilities": None}
+    assert (one["prediction"], one["predicted_class"], list(one["probabilities"])) == (2.0, "phone", list(NAMES))
+    assert (tied["prediction"], tied["predicted_class"]) == (0.0, "web")  # of equal probabilities the first
+    assert nothing == {"score": None, "prediction": None, "predicted_class": None, "probabilities": None}
     example = subprocess.run(
         [sys.executable, "-P", str(tmp_path / "edge" / "example.py")], capture_output=True, text=True, check=True
     )
@@ -131,3 +132,11 @@ def test_a_frame_has_a_column_for_each_class(served: Served, place: Place, tmp_p
     assert (columns, index) == (list(NAMES), [7, 5])
     assert first == pytest.approx([0.2, 0.3, 0.5])
     assert np.isclose(sum(first), 1)
+
+
+def test_of_no_rows_there_are_no_probabilities_and_of_no_number_no_class(served: Served) -> None:
+    scorer = served.scorer
+    assert scorer.outputs_of_rows([]).shape == (0, 3)
+    assert PandasScorer(scorer).predict(pd.DataFrame({"basket_part": [], "events_count_10d": []})).shape == (0, 3)
+    told = scorer.predicted(np.array([[0.1, np.nan, 0.2], [0.1, 0.7, 0.2]]), None)
+    assert np.array_equal(told.prediction, [np.nan, 1.0], equal_nan=True)

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from tidemill.cli.auditing import findings_of
 from tidemill.cli.models import learned_the_same
+from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.time import parse_time
 from tidemill.data.read import read
 from tidemill.features.audit import failed
@@ -72,6 +73,7 @@ def gather(context: Context, registry: Registry, challenger: Version, champion: 
         use_case.metric,
         card["gate_value"],
         card["baseline"]["gate_value"],
+        card["baseline"]["trivial_gate_value"],
         card["train_value"],
         compared,
         _moved(card),
@@ -92,6 +94,14 @@ def _compare(
     if champion is not None:
         context.progress.say("scoring the gate with the champion")
         own = registry.document(champion, CARD)
+        if own["task"] != use_case.task:
+            raise TidemillError(
+                "E_USE_CASE",
+                f"the champion, version {champion.version}, is of the task {own['task']!r}, which no metric compares",
+                where=f"use case {use_case.name!r}, task {use_case.task!r}",
+                next_step="give the use case of the new task a name of its own",
+                exit_code=Exit.CONFIGURATION,
+            )
         if _has_seen(own, times_of(card, "gate")[0]):
             represented = "the champion had seen the gate's outcomes"
         elif not learned_the_same(registry, champion, use_case):

@@ -20,7 +20,7 @@ from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import commit_labels, label_batches, read_labels
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import baseline_of
-from tidemill.models.card import CARD
+from tidemill.models.card import CARD, tells_of
 from tidemill.models.decisions import THRESHOLD
 from tidemill.models.promotion import champion_at
 from tidemill.models.tables import judged_on, predictions_table
@@ -83,8 +83,8 @@ def find_due(context: Context) -> tuple[Due, ...]:
 def judge_due(context: Context, registry: Registry, due: Sequence[Due]) -> list[dict[str, Any]]:
     """What became of the predictions, as rows of `ops.performance`: one pass a version, over all its times.
 
-    Of times that were judged before on the same entities, labels and scores there are no rows: late data touch more
-    batches than labels.
+    Of a version that predicts what the use case no longer asks for there are none, and none of times that were judged
+    before on the same entities, labels and scores: late data touch more batches than labels.
 
     Raises:
         TidemillError: E_LABEL_VALUE or E_SCORE_VALUE (data).
@@ -96,6 +96,9 @@ def judge_due(context: Context, registry: Registry, due: Sequence[Due]) -> list[
         mine = {d.at: d for d in due if d.model == model}
         context.progress.say(f"scores of version {model} at {len(mine)} as-of time(s), whose labels have matured")
         card = registry.document(registry.version(context.use_case.name, model), CARD)
+        if not tells_of(card, context.use_case):
+            context.progress.say(f"version {model} predicts another task or other classes: nothing to judge it by")
+            continue
         for found in _judge(context, list(mine.values()), card):
             if before.get((found.at, model)) != found.digest:
                 rows += _rows(context, mine[found.at], card, found)

@@ -19,11 +19,14 @@ from tidemill.data.read import read
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import quarantine_table
 from tidemill.models.baseline import baseline_of
+from tidemill.models.card import tells_of
+from tidemill.models.specs import BINARY
 from tidemill.models.tables import gate_scores_table, predictions_table
 from tidemill.monitoring.estimation import estimate
 from tidemill.monitoring.page import Findings, render
 from tidemill.monitoring.performance import Realised, evaluate, score_bins
 from tidemill.monitoring.tables import EXPECTED, HINDSIGHT, PERFORMANCE
+from tidemill.stats.expected import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.retraining import Decision
     from tidemill.pages.track import TrackPoint
-    from tidemill.stats.expected import Estimate
 
 
 def hindsight_metrics(context: Context, realised: Realised | None) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def hindsight_metrics(context: Context, realised: Realised | None) -> dict[str, 
 def realise(context: Context, registry: Registry, scored: Scored) -> Realised | None:
     """Scores the hindsight times with the version and judges the scores; None where no label has matured."""
     card, times = scored.card, scored.times
-    if not times:
+    if not times or not tells_of(card, context.use_case):
         return None
     context.progress.say(f"hindsight over {len(times)} as-of time(s)")
     baseline = baseline_of(card)
@@ -99,7 +101,10 @@ def expect(context: Context, scored: Scored) -> Estimate:
     known = read(context.spark, lake, gate_scores_table(use_case))
     known = known.where(F.col("training_set_id") == scored.card["training_set_id"])
     rows = read(context.spark, lake, predictions_table(use_case)).where(F.col("batch_id").isin(list(scored.batches)))
-    found = estimate(known, rows, use_case.task, scored.card["gate_value"])
+    if tells_of(scored.card, use_case):
+        found = estimate(known, rows, use_case.task, scored.card["gate_value"])
+    else:
+        found = Estimate(None, "refused: the model predicts another task or other classes than the use case asks for")
     row = {
         "use_case": use_case.name,
         "as_of": context.as_of,
@@ -132,7 +137,7 @@ def write_report(
     """Writes the run's page; returns its absolute path."""
     use_case, lake, card = context.use_case, context.lake, scored.card
     gate = []
-    if use_case.task == "binary":
+    if card["task"] == BINARY:
         scores = read(context.spark, lake, gate_scores_table(use_case))
         gate = score_bins(scores.where(F.col("training_set_id") == card["training_set_id"]))
     decided = [

@@ -94,6 +94,11 @@ def times_of(card: Mapping[str, Any], fit: str) -> tuple[datetime, ...]:
     return decode_times([Run(**run) for run in card["times"][fit]])
 
 
+def tells_of(card: Mapping[str, Any], use_case: UseCase) -> bool:
+    """Whether a model predicts what the use case asks for now: its labels are of the same task and classes."""
+    return (card["task"], card.get("classes", [])) == (use_case.task, list(use_case.classes))
+
+
 def _slice(found: Slice) -> dict[str, Any]:
     values = {"rows": found.rows} if found.metrics is None else scalars(found.metrics)
     return {"column": found.column, "value": found.value, **values}

@@ -26,9 +26,10 @@ def predicted_of(probabilities: Column) -> Column:
 
 
 def loss_of(label: Column, probabilities: Column) -> Column:
-    """-ln of the probability given to the label, in nats, within 2^-52 of 0 and 1; what is no number counts as 0."""
-    given = F.nanvl(F.get(probabilities, label.try_cast("int")), F.lit(0.0))
-    return -F.ln(F.least(F.greatest(given, F.lit(LEAST)), F.lit(1 - LEAST)))
+    """-ln of the probability given to the label, in nats, within 2^-52 of 0 and 1; null where none was given."""
+    given = F.nanvl(F.get(probabilities, label.try_cast("int")), F.lit(None).cast("double"))
+    bounded = F.least(F.greatest(given, F.lit(LEAST)), F.lit(1 - LEAST))  # both skip nulls
+    return F.when(given.isNotNull(), -F.ln(bounded))
 
 
 def entropy_of(probabilities: Column) -> Column:

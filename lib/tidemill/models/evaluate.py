@@ -31,15 +31,16 @@ def build_metrics(scored: DataFrame, task: str, by: Sequence[str]) -> DataFrame:
 
     Returns:
         Grain: group. `rows`; for binary tasks `positive_rate` and `roc_auc` (null where only one class is there); for
-        multiclass ones `log_loss` in nats, the standard deviation of a row's, `log_loss_deviation` (null for one row),
-        and `accuracy`; for regression `rmse` and `mae`, in the label's unit.
+        multiclass ones `log_loss` in nats (null where a row has no probability), the standard deviation of a row's,
+        `log_loss_deviation` (null for one row), and `accuracy`; for regression `rmse` and `mae`, in the label's unit.
     """
     if task == MULTICLASS:
         loss = loss_of(F.col("label"), F.col(PROBABILITIES))
+        rows = F.count(F.lit(1))
         right = predicted_of(F.col(PROBABILITIES)) == F.col("label")
         return scored.groupBy(*by).agg(
-            F.count(F.lit(1)).alias("rows"),
-            (exact_sum(loss).cast("double") / F.count(F.lit(1))).alias("log_loss"),
+            rows.alias("rows"),
+            F.when(F.count(loss) == rows, exact_sum(loss).cast("double") / rows).alias("log_loss"),
             F.stddev_samp(loss).alias("log_loss_deviation"),
             F.avg(right.cast("double")).alias("accuracy"),
         )

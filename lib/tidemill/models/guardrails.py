@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidemill.models.specs import HIGHER_IS_BETTER
+from tidemill.models.specs import better
 
 if TYPE_CHECKING:
     from tidemill.core.gate_config import Promote
     from tidemill.models.comparison import Comparison, SliceGain
 
-_CHANCE = {"roc_auc": 0.5}  # what a model that knows nothing reaches; 0 for the other metrics of which more is better
+_OF_CONSTANTS = ("roc_auc", "log_loss")  # what a constant reaches of these is a measure of knowing nothing
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Evidence:
     Args:
         metric: the primary one.
         challenger, baseline: its value on all gate rows: of the challenger's gate fit, of the one-feature baseline.
+        trivial: that of a constant.
         train: of the gate fit on the rows that it was fitted on.
         compared: the scores of the gate rows, side by side.
         moved: how far the share of positives of the gate is from that of the rows of the fit; of several classes the
@@ -50,6 +51,7 @@ class Evidence:
     metric: str
     challenger: float
     baseline: float
+    trivial: float
     train: float
     compared: Comparison
     moved: float
@@ -115,7 +117,7 @@ def slices(evidence: Evidence, limits: Promote) -> Check:
 
 def overfit(evidence: Evidence, limits: Promote) -> Check:
     """Of what the fit reached on its own rows, no more than a share is lost on the gate rows."""
-    lost = lost_share(evidence.metric, evidence.train, evidence.challenger)
+    lost = lost_share(evidence.metric, evidence.train, evidence.challenger, evidence.trivial)
     said = f"{evidence.metric} {evidence.train:.4f} on the rows of the fit is {evidence.challenger:.4f} on the gate"
     if lost > limits.overfit:
         said = f"it is over-fitted: {said}, which loses {lost:.0%} of it, more than {limits.overfit:.0%}"
@@ -144,15 +146,16 @@ def package(evidence: Evidence, _: Promote) -> Check:
     return Check("package", True, said, found.difference, found.tolerance)
 
 
-def lost_share(metric: str, train: float, gate: float) -> float:
+def lost_share(metric: str, train: float, gate: float, trivial: float) -> float:
     """The share of the training result that is lost on other rows.
 
-    Of a metric of which more is better, the part of its distance from chance: (train - gate) / (train - chance). Of an
-    error, the part of it that the training rows do not show: (gate - train) / gate. Below 0 where the gate is better.
+    Of a ROC AUC or a log loss, the part of its distance from what a constant reaches: (train - gate) / (train -
+    trivial). Of an error in the label's unit, the part of it that the training rows do not show: (gate - train) / gate.
+    Below 0 where the gate is better.
     """
-    if HIGHER_IS_BETTER[metric]:
-        above = train - _CHANCE.get(metric, 0.0)
-        return (train - gate) / above if above > 0 else 0.0
+    if metric in _OF_CONSTANTS:
+        beyond = abs(train - trivial)
+        return abs(train - gate) / beyond * (1 if better(metric, train, gate) else -1) if beyond > 0 else 0.0
     return (gate - train) / gate if gate > 0 else 0.0
 
 

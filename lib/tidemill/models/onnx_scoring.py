@@ -97,11 +97,13 @@ class Scorer:
         Args:
             outputs: what the graph made of them.
             threshold: from which score on the prediction is 1; None where the score is the prediction, and of several
-                classes, of which that of the highest probability is predicted, of equal ones the first.
+                classes, of which that of the highest probability is predicted, of equal ones the first; none, NaN,
+                where a probability is no number.
         """
         score = outputs.max(axis=1)
         if self.classes:
-            return Predicted(score, outputs.argmax(axis=1).astype(np.float64), outputs)
+            said = np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), np.nan)
+            return Predicted(score, said, outputs)
         return Predicted(score, decisions(score, threshold), None)
 
     @property
@@ -120,7 +122,7 @@ class Scorer:
             self.session.run(None, {name: values[at : at + step] for name, values in fed.items()})[0]
             for at in range(0, count, step)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, 1))
+        return np.concatenate(parts) if parts else np.empty((0, max(1, len(self.classes))))
 
     def _arrow(self, column: pa.Array | pa.ChunkedArray, kind: str) -> NDArray[Any]:
         """A column as the graph reads it: shape (rows, 1), NaN or the text for null where a value is missing."""

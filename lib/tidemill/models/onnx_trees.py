@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,9 +96,10 @@ def _sum_of_leaves(stage: Stage, graph: Graph) -> Output:
 def _votes(stage: Stage, graph: Graph) -> Output:
     """The shares of the classes: of two the positive one, of more each by trees of its own, as a leaf has one value."""
     classes = class_count(stage)
-    if classes == 2:
-        return _sum_of_leaves(stage, graph)
-    return _of_trees(stage, graph, [read_trees(stage, number) for number in range(classes)])
+    numbers = [1] if classes == 2 else range(classes)
+    found = _of_trees(stage, graph, [read_trees(stage, number) for number in numbers])
+    # Twenty twentieths add up to a little more than 1, which no probability is.
+    return replace(found, tensor=graph.add("Min", found.tensor, graph.number(1.0)))
 
 
 def _of_trees(stage: Stage, graph: Graph, sums: Sequence[Sequence[Tree]]) -> Output:

@@ -129,7 +129,8 @@ class Preparation:
             perceptron standardise by themselves.
         components: principal components that take the place of the columns.
         class_weights: `balanced` gives all classes the same sum of weights (tasks with classes). Probabilities are then
-            those of a population with as many of each, and those of a binary task want calibrating.
+            those of a population with as many of each: those of a binary task want calibrating; of several classes
+            nothing calibrates them, and the gate refuses a model that is off by more than its limit.
         stable: a column stays that is important in at least this share of the halves of the entities, more than one
             half of them (stability selection: Meinshausen and Bühlmann 2010); 0.6 to 0.9 are usual.
     """

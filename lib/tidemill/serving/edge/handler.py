@@ -20,7 +20,7 @@ def handle(event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ARG001 -
     Returns:
         `{"model": name, "version": number, "predictions": [{"score": number, "prediction": number}]}`, both null where
         the model makes no number of the features; or `{"error": what}` where the event is not as it should be. Of
-        several classes a prediction has the `class`, too, and the `probabilities` by their names.
+        several classes a prediction has the `predicted_class`, too, and the `probabilities` by their names.
     """
     try:
         body = event.get("body", event)
@@ -45,7 +45,7 @@ def _several(shares: list[float]) -> dict[str, Any]:
     """What is said of a row with a probability of each class: the first of those that have the highest is predicted."""
     names = SCHEMA["classes"]
     if not sum(shares) < float("inf"):
-        return dict.fromkeys(("score", "prediction", "class", "probabilities"))
+        return dict.fromkeys(("score", "prediction", "predicted_class", "probabilities"))
     place = shares.index(max(shares))
-    said = {"score": shares[place], "prediction": float(place), "class": names[place]}
+    said = {"score": shares[place], "prediction": float(place), "predicted_class": names[place]}
     return {**said, "probabilities": dict(zip(names, shares, strict=True))}
