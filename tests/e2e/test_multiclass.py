@@ -176,8 +176,10 @@ def test_outputs_are_watched_and_what_came_true_is_judged(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"), [("promotions shop", "log_loss"), ("catalog shop", "multiclass"), ("report shop", "index.html")]
+    ("words", "told"), [("promotions shop", "log_loss"), ("catalog shop", "multiclass"), ("report shop", "report.html")]
 )
 def test_commands_tell_of_it(shop: Shop, words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    app([*words.split(), "--root", str(shop.root), *(["--json"] if told == "log_loss" else [])], standalone_mode=False)
+    command, *rest = words.split()
+    repo = ["--repo", str(shop.repo)] if command == "catalog" else []
+    app([command, *rest, "--root", str(shop.root), *repo, "--json"], standalone_mode=False)
     assert told in capsys.readouterr().out
