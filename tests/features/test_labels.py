@@ -215,6 +215,7 @@ def test_a_class_is_the_commonest_declared_one(spark: SparkSession) -> None:
         (("a",), "two classes or more"),
         (("a", ""), "each a text"),
         ((1, 2), "each a text"),
+        ("abc", "each a text"),
         (("a", "b", "a"), "the same"),
     ],
 )

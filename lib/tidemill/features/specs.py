@@ -186,11 +186,8 @@ class ClassIn:
 
     def __post_init__(self) -> None:
         where = f"ClassIn({self.source.name}, {self.column!r})"
-        if (
-            not isinstance(self.classes, tuple)
-            or len(self.classes) < 2
-            or not all(isinstance(name, str) and name for name in self.classes)
-        ):
+        texts = isinstance(self.classes, tuple) and all(isinstance(name, str) and name for name in self.classes)
+        if not texts or len(self.classes) < 2:
             raise invalid("E_LABEL", "it needs two classes or more, each a text", where, 'give classes=("a", "b", "c")')
         if len(set(self.classes)) < len(self.classes):
             raise invalid("E_LABEL", "two of its classes are the same", where, "name each class once")
