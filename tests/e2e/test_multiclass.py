@@ -176,7 +176,7 @@ def test_outputs_are_watched_and_what_came_true_is_judged(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"), [("promotions shop", "log_loss"), ("catalog shop", "multiclass"), ("report shop", "report.html")]
+    ("words", "told"), [("promotions shop", "log_loss"), ("catalog shop", "multiclass"), ("report shop", "shop.html")]
 )
 def test_commands_tell_of_it(shop: Shop, words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     command, *rest = words.split()
