@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from tidemill.models.onnx_graph import ML, NUMBER, OF_CLASSES, Output
 from tidemill.models.onnx_linear import positive_probability
-from tidemill.models.saved_trees import class_count, read_trees
+from tidemill.models.saved_trees import read_trees
 from tidemill.models.trees import LEAF, Tree
 
 if TYPE_CHECKING:
@@ -88,21 +88,16 @@ def add_ensemble(
     return graph.add("TreeEnsemble", tensor, domain=ML, **attributes)
 
 
-def _sum_of_leaves(stage: Stage, graph: Graph) -> Output:
-    """The ensemble of a saved MLlib model."""
-    return _of_trees(stage, graph, [read_trees(stage)])
-
-
 def _votes(stage: Stage, graph: Graph) -> Output:
     """The shares of the classes: of two the positive one, of more each by trees of its own, as a leaf has one value."""
-    classes = class_count(stage)
-    numbers = [1] if classes == 2 else range(classes)
-    found = _of_trees(stage, graph, [read_trees(stage, number) for number in numbers])
+    found = _sum_of_leaves(stage, graph)
     # Twenty twentieths add up to a little more than 1, which no probability is.
     return replace(found, tensor=graph.add("Min", found.tensor, graph.number(1.0)))
 
 
-def _of_trees(stage: Stage, graph: Graph, sums: Sequence[Sequence[Tree]]) -> Output:
+def _sum_of_leaves(stage: Stage, graph: Graph) -> Output:
+    """The ensemble of a saved MLlib model: one sum, or one a class."""
+    sums = read_trees(stage)
     features = graph.read(stage.parameters["featuresCol"], NUMBER)
     for tree in sums[0]:  # the others have the same splits
         graph.probe(features.origins, tree.feature[tree.first != LEAF], tree.threshold[tree.first != LEAF])

@@ -21,7 +21,7 @@ from tidemill.models.onnx_export import add_preprocessing
 from tidemill.models.onnx_graph import NUMBER, Graph
 from tidemill.models.reasons import ARRAYS, BOOSTER, LINEAR, NATIVE, REASONS, TREES, VECTOR, pack_trees
 from tidemill.models.saved_pipeline import matrix_coefficients, read_stages, vector, vector_coefficients
-from tidemill.models.saved_trees import class_count, read_trees
+from tidemill.models.saved_trees import read_trees
 from tidemill.models.tree_shap import expected_value
 
 if TYPE_CHECKING:
@@ -115,16 +115,17 @@ def _names(stages: Iterable[Stage], graph: Graph) -> dict[str, list[str]]:
 
 
 def _forest(stage: Stage, _before: Sequence[Stage], _folder: Path) -> _Model | None:
-    classifies = "Classification" in stage.kind
-    if classifies and class_count(stage) != 2:
+    trees, *others = read_trees(stage)
+    if others:  # of several classes
         return None
-    trees = read_trees(stage)
-    return _Model(TREES, "probability" if classifies else "value", expected_value(trees), pack_trees(trees))
+    return _Model(
+        TREES, "probability" if "Classification" in stage.kind else "value", expected_value(trees), pack_trees(trees)
+    )
 
 
 def _boosted(stage: Stage, _before: Sequence[Stage], _folder: Path) -> _Model:
     """The log loss of MLlib has margins that are half a logit."""
-    trees, unit = read_trees(stage), "value"
+    (trees,), unit = read_trees(stage), "value"
     if stage.kind == "GBTClassificationModel":
         trees, unit = [replace(tree, value=tree.value * 2.0) for tree in trees], "log-odds"
     return _Model(TREES, unit, expected_value(trees), pack_trees(trees))

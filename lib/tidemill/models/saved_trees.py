@@ -19,29 +19,24 @@ _CLASSIFIERS = ("DecisionTreeClassificationModel", "RandomForestClassificationMo
 _BOOSTERS = ("GBTRegressionModel", "GBTClassificationModel")
 
 
-def read_trees(stage: Stage, number: int = 1) -> list[Tree]:
-    """The trees of a saved model, in order.
+def read_trees(stage: Stage) -> list[list[Tree]]:
+    """The trees of a saved model, in order, for each number that it says.
 
     Args:
         stage: the saved model.
-        number: of the class whose share a classifier tells; 1 is the positive one of two.
 
     Returns:
-        Leaves whose sum is what the model says: the share of the class or the value of a tree or forest, the margin of
-        a booster. A leaf of a classifier holds the share of the class among its training rows.
+        One list of trees, or of a classifier of more than two classes one for each class, with the same splits. Leaves
+        of a list add up to what the model says: the share of the positive class or of each of several, the value of a
+        tree or forest, the margin of a booster.
     """
     owners, nodes, weight = _saved(stage)
     found = []
     for owner in sorted(weight):
-        tree = _read_tree(nodes.filter(owners == owner).sort_by("id"), number if stage.kind in _CLASSIFIERS else None)
         factor = weight[owner] if stage.kind in _BOOSTERS else 1.0 / len(weight)
-        found.append(replace(tree, value=tree.value * factor))
-    return found
-
-
-def class_count(stage: Stage) -> int:
-    """How many classes the leaves of a classifier tell apart."""
-    return len(_saved(stage)[1]["impurityStats"][0])
+        trees = _read_tree(nodes.filter(owners == owner).sort_by("id"), stage.kind in _CLASSIFIERS)
+        found.append([replace(tree, value=tree.value * factor) for tree in trees])
+    return [list(of_number) for of_number in zip(*found, strict=True)]
 
 
 def _saved(stage: Stage) -> tuple[NDArray[np.int64], pa.Table, dict[int, float]]:
@@ -55,24 +50,29 @@ def _saved(stage: Stage) -> tuple[NDArray[np.int64], pa.Table, dict[int, float]]
     return table["treeID"].to_numpy(), nodes, dict(zip(numbers.to_pylist(), weights.to_pylist(), strict=True))
 
 
-def _read_tree(nodes: pa.Table, number: int | None) -> Tree:
-    """One tree, of a classifier with the shares of the class of that number."""
+def _read_tree(nodes: pa.Table, classifies: bool) -> list[Tree]:
+    """One tree, once for each number that it says: of a classifier the share of a class among a leaf's rows."""
     ids, splits = nodes["id"].to_numpy(), nodes["split"].combine_chunks()
     first = nodes["leftChild"].to_numpy()
     inner = first != LEAF
     limits = splits.field("leftCategoriesOrThreshold").to_pylist()
     categorical = inner & (splits.field("numCategories").to_numpy() != -1)
     seen = nodes["impurityStats"].to_pylist()  # by class, or else rows, sum and sum of squares
-    return Tree(
+    tree = Tree(
         np.where(inner, np.searchsorted(ids, first), LEAF),
         np.where(inner, np.searchsorted(ids, nodes["rightChild"].to_numpy()), LEAF),
         splits.field("featureIndex").to_numpy(),
         np.array([values[0] if values else 0.0 for values in limits]),
         {int(node): limits[node] for node in np.flatnonzero(categorical)},
-        nodes["prediction"].to_numpy() if number is None else _shares(seen, number),
+        nodes["prediction"].to_numpy(),
         np.zeros(len(ids), dtype=bool),
-        np.array([stats[0] if number is None else sum(stats) for stats in seen]),
+        np.array([sum(stats) if classifies else stats[0] for stats in seen]),
     )
+    if not classifies:
+        return [tree]
+    classes = len(seen[0])
+    numbers = (1,) if classes == 2 else range(classes)
+    return [replace(tree, value=_shares(seen, number)) for number in numbers]
 
 
 def _shares(seen: list[list[float]], number: int) -> NDArray[np.float64]:
