@@ -4,6 +4,7 @@ It needs ONNX Runtime and NumPy, and the files beside it.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,29 @@ def handle(event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ARG001 -
         outputs = SCORER.outputs_of_rows([{n: stands.get(n) if v is None else v for n, v in r.items()} for r in rows])
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    found = [_several(row) if SCHEMA.get("classes") else _one(row[0]) for row in outputs.tolist()]
+    found = _several(outputs) if SCHEMA.get("classes") else _one(outputs[:, 0])
     return {"model": SCHEMA["model"], "version": SCHEMA["version"], "predictions": found}
 
 
-def _one(score: float) -> dict[str, Any]:
-    """What is said of a row with one score."""
-    if not abs(score) < float("inf"):
-        return {"score": None, "prediction": None}
-    threshold = SCHEMA["threshold"]
-    return {"score": score, "prediction": score if threshold is None else float(score >= threshold)}
+def _one(scores: Any) -> list[dict[str, Any]]:
+    """What is said of rows with one score each."""
+    decided = onnx_scoring.decisions(scores, SCHEMA["threshold"])
+    return [
+        {"score": score, "prediction": prediction} if abs(score) < float("inf") else {"score": None, "prediction": None}
+        for score, prediction in zip(scores.tolist(), decided.tolist(), strict=True)
+    ]
 
 
-def _several(shares: list[float]) -> dict[str, Any]:
-    """What is said of a row with a probability of each class: the first of those that have the highest is predicted."""
-    names = SCHEMA["classes"]
-    if not sum(shares) < float("inf"):
+def _several(outputs: Any) -> list[dict[str, Any]]:
+    """What is said of rows with a probability of each class."""
+    said = SCORER.predicted(outputs, None)
+    rows = zip(outputs.tolist(), said.score.tolist(), said.prediction.tolist(), strict=True)
+    return [_named(shares, score, number) for shares, score, number in rows]
+
+
+def _named(shares: list[float], score: float, number: float) -> dict[str, Any]:
+    if math.isnan(number):  # a probability is no number
         return dict.fromkeys(("score", "prediction", "predicted_class", "probabilities"))
-    place = shares.index(max(shares))
-    said = {"score": shares[place], "prediction": float(place), "predicted_class": names[place]}
+    names = SCHEMA["classes"]
+    said = {"score": score, "prediction": number, "predicted_class": names[int(number)]}
     return {**said, "probabilities": dict(zip(names, shares, strict=True))}
