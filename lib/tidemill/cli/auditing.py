@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ from tidemill.features.window_path import has_versions
 from tidemill.models.specs import BINARY, MULTICLASS
 from tidemill.models.tables import AUDITS
 from tidemill.models.training_set import training_set_inputs
-from tidemill.stats.alone import Alone
+from tidemill.stats.alone import Alone, alone, alone_of_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,11 +132,11 @@ def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Dou
     key = use_case.entity.key
     spine = read_labels(context.spark, context.lake, use_case.name, use_case.label, times)
     rows = join_gold(context.lake, spine.where(F.col(key).isin(list(sample))), use_case.views, times).frame
-    task = {"binary": use_case.task == BINARY, "several": use_case.task == MULTICLASS}
-    beside = build_alone(rows, use_case.features, **task).toLocalIterator()
-    alone = {row["feature"]: Alone(*[row[n] for n in ("rows", "strength", "same", "nulls")]) for row in beside}
+    beside = alone_of_classes if use_case.task == MULTICLASS else partial(alone, binary=use_case.task == BINARY)
+    told = build_alone(rows, use_case.features, beside).toLocalIterator()
+    found = {row["feature"]: Alone(*[row[n] for n in ("rows", "strength", "same", "nulls")]) for row in told}
     views = {f.name: view.table_name for view in use_case.views for f in view.columns}
-    return [*moved, *judge_alone(views, alone, settings)]
+    return [*moved, *judge_alone(views, found, settings)]
 
 
 def _variants(

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from tidemill.features.labels import LABEL
-from tidemill.stats.alone import alone, alone_of_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pyspark.sql import DataFrame
 
     from tidemill.features.declarations import Feature
+    from tidemill.stats.alone import Alone
 
 _SCHEMA = "feature string, rows bigint, strength double, same double, nulls double"
 
 
-def build_alone(rows: DataFrame, features: Sequence[Feature], *, binary: bool, several: bool = False) -> DataFrame:
+def build_alone(rows: DataFrame, features: Sequence[Feature], beside: Callable[..., Alone]) -> DataFrame:
     """What each feature alone says about the label: grain feature, the fields of `stats.alone.Alone`.
 
     Args:
         rows: of a sample, few enough for one worker: the features and `label`.
         features: to judge.
-        binary: the label is 0 or 1.
-        several: it is the number of one of several classes.
+        beside: of `stats.alone`, what values, where they are known, and labels say of each other.
     """
-    beside = alone_of_classes if several else partial(alone, binary=binary)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = list(batches)
