@@ -47,7 +47,7 @@ def _judge(context: Context) -> Result:
     if not due and judging.was_judged(context, scored):
         return Result(SKIPPED, notes=telling.tell_again(context, alerting.standing(context)))
     came_out = outputs.find_output_drift(context, scored)
-    with judging.judged_rows(context, scored) as rows:
+    with judging.scored_rows(context, scored) as rows:
         together = jointly.find_joint_drift(context, scored, rows)
         moved = replace(drifting.find_drift(context, scored, rows), outputs=came_out, joint=together)
     found = moved.features

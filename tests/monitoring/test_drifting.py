@@ -109,7 +109,7 @@ def judge(root: Path, day: int, late: str = "", **changed: Any) -> dict[str, tup
         "champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{day}{late}",), 2_000, *batches
     )
     made = cast("Context", context)
-    with judging.judged_rows(made, scored) as rows:
+    with judging.scored_rows(made, scored) as rows:
         moved = drifting.find_drift(made, scored, rows)
     assert moved.volume is None
     drifting.commit_drift(made, scored, moved)

@@ -89,7 +89,7 @@ def judge(root: Path, at: datetime) -> drifting.Moved:
     card = {"training_set_id": "t1"}
     scored = Scored("champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{at}",), 300, *batches)
     made = cast("Context", context)
-    with judging.judged_rows(made, scored) as rows:
+    with judging.scored_rows(made, scored) as rows:
         moved = drifting.find_drift(made, scored, rows)
     drifting.commit_drift(made, scored, moved)
     return moved

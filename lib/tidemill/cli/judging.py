@@ -58,7 +58,7 @@ class Scored:
 
 
 @contextmanager
-def judged_rows(context: Context, scored: Scored) -> Iterator[DataFrame]:
+def scored_rows(context: Context, scored: Scored) -> Iterator[DataFrame]:
     """The rows that were scored at the judged times, made when they are first asked for and then kept at hand."""
     times = judged_times(context, scored.version.version)
     rows = build_scoring_rows(gold_builder(context), context.use_case, times).frame.persist(StorageLevel.DISK_ONLY)
