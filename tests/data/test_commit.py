@@ -19,10 +19,11 @@ from tidemill.core.config import Layout
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
 from tidemill.core.lease import lease
-from tidemill.data import ledger, worker_rows
+from tidemill.data import ledger, parquet_files
 from tidemill.data.column_stats import ColumnStats, column_stats
 from tidemill.data.commit import commit, derived_batch, ledgered, recover
 from tidemill.data.layout import with_layout
+from tidemill.data.parquet_files import Piece, Target, write_pieces
 from tidemill.data.read import layout_of, read, read_arrow, rows_of, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake, Table
@@ -297,11 +298,11 @@ def test_batches_of_any_sizes_are_written_whole(
 ) -> None:
     columns = (("position", "bigint"), ("batch_id", "string"))
     schema = delta_schema(columns[:1])
-    target = worker_rows._Target(lake.path(THINGS), "batch_id=one", schema, ("position",))
+    target = Target(lake.path(THINGS), schema, ("position",))
     batches = [pa.record_batch({"position": pa.array(range(size), pa.int64())}, schema=schema) for size in sizes]
-    monkeypatch.setattr(worker_rows, "_ROWS_OF_A_GROUP", 5)
-    monkeypatch.setattr(worker_rows, "_LARGEST", 0)
-    answers = list(worker_rows._write_task(target, lambda item: [item], worker_rows.as_made, batches))
+    monkeypatch.setattr(parquet_files, "_ROWS_OF_A_GROUP", 5)
+    monkeypatch.setattr(parquet_files, "_LARGEST", 0)
+    answers = list(write_pieces(target, [Piece({"batch_id": "one"}, batch, batch.num_rows) for batch in batches]))
     found = [row for answer in answers for row in answer.to_pylist()]
     assert sum(row["made"] for row in found) == sum(row["rows"] for row in found) == sum(sizes)
     written = [pq.read_table(lake.path(THINGS) / row["path"]) for row in found if row["rows"]]

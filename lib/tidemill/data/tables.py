@@ -17,6 +17,7 @@ BUCKETS_PROPERTY = "tidemill.buckets"
 PERIOD_PROPERTY = "tidemill.period"
 ENTITY_PROPERTY = "tidemill.entity"
 DECLARATION_PROPERTY = "tidemill.declaration"
+_BOUNDED_OF_SILVER = 32  # as many as Delta's own writer keeps where nothing is said
 _TELL_FILES_APART = ("event_time", "known_time", "event_timestamp", "created_timestamp", "batch_id", "position")
 
 # What silver adds to the columns of a contract, which therefore may not have these names.
@@ -85,6 +86,13 @@ class Table:
     def told_apart_by(self) -> tuple[str, ...]:
         """The columns by whose least and largest values readers leave files out."""
         return tuple(name for name in self.names if name in _TELL_FILES_APART and name not in self.partitions)
+
+    @property
+    def bounded(self) -> tuple[str, ...]:
+        """The columns whose least and largest values the log keeps; of silver, the catalogue tells them to people."""
+        if self.layer != SILVER:
+            return self.told_apart_by
+        return tuple(name for name in self.names if name not in self.partitions)[:_BOUNDED_OF_SILVER]
 
 
 def bronze_table(source: Source, contract: Contract, more: tuple[str, ...] = ()) -> Table:

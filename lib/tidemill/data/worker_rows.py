@@ -1,41 +1,30 @@
-"""Rows that workers write themselves: Parquet files by Arrow in the table's folder, which a commit then names.
-
-Until then nobody sees them. What a failed task or a lost commit leaves behind is a file that no version names, as
-Spark's own writer leaves it, and the guarded VACUUM removes it.
-"""
+"""Rows that workers write themselves: Parquet files by Arrow in the table's folder, which a commit then names."""
 
 from __future__ import annotations
 
 import json
 import time
-import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 from deltalake.transaction import AddAction
 
 from tidemill.core.failpoints import failpoint
 from tidemill.data.file_tasks import answers, map_tasks
+from tidemill.data.parquet_files import WRITTEN, Piece, Target, write_pieces
 from tidemill.data.schema import delta_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pyspark.sql import SparkSession
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.tables import Table
-
-_ROWS_OF_A_GROUP = 1 << 18
-_LARGEST = 256 << 20  # bytes of a file, about: what is more goes to the next
-_WRITTEN = "path string, size bigint, rows bigint, made bigint, stats string"
-_WRITTEN_ARROW = pa.schema(
-    [("path", pa.string()), ("size", pa.int64()), ("rows", pa.int64()), ("made", pa.int64()), ("stats", pa.string())]
-)
 
 
 def as_made(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -77,113 +66,73 @@ class WrittenFiles:
     made: int
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Where a worker writes: a folder of the table, the columns of its files, and those whose bounds are kept."""
-
-    folder: Path
-    place: str
-    schema: pa.Schema
-    bounds: tuple[str, ...]
-
-
 def write_files(folder: Path, table: Table, rows: WorkerRows) -> WrittenFiles:
-    """Lets workers write the rows: one file a task, or more where it grows large.
+    """Lets workers make and write rows: one file a task, or more where it grows large.
 
     Args:
         folder: of the table.
         table: says the columns, and those whose least and largest values are kept.
         rows: what to make.
     """
-    schema = delta_schema((name, kind) for name, kind in table.columns if name not in rows.partition)
-    place = "/".join(f"{name}={rows.partition[name]}" for name in table.partitions)
-    target = _Target(folder, place, schema, table.told_apart_by)
-    written = map_tasks(rows.session, rows.items, partial(_write_task, target, rows.make, rows.keep), _WRITTEN)
-    found = list(answers(written))
+    work = partial(_write_task, _target(folder, table), rows.make, rows.keep, dict(rows.partition))
+    return _written(table, map_tasks(rows.session, rows.items, work, WRITTEN))
+
+
+def write_frame(folder: Path, table: Table, rows: DataFrame) -> WrittenFiles:
+    """Lets workers write the rows of a frame, in its order: a file for each run of rows of one partition.
+
+    Args:
+        folder: of the table.
+        table: says the columns, and those whose least and largest values are kept.
+        rows: with the table's columns; in each of the frame's parts the rows of a partition lie together.
+    """
+    plain = rows.select(*[f"`{name}`" for name in table.names])
+    work = partial(_write_part, _target(folder, table), table.partitions)
+    return _written(table, plain.mapInArrow(work, WRITTEN))
+
+
+def _target(folder: Path, table: Table) -> Target:
+    schema = delta_schema((name, kind) for name, kind in table.columns if name not in table.partitions)
+    return Target(folder, schema, table.bounded)
+
+
+def _written(table: Table, frame: DataFrame) -> WrittenFiles:
+    found = list(answers(frame))
     failpoint("commit.files_written", table.label)
     now = int(time.time() * 1000)  # a file's time, by which no reader goes
-    files = [AddAction(f["path"], f["size"], rows.partition, now, True, f["stats"]) for f in found if f["rows"]]
+    files = [
+        AddAction(f["path"], f["size"], json.loads(f["partition"]), now, True, f["stats"]) for f in found if f["rows"]
+    ]
     return WrittenFiles(tuple(files), sum(f["rows"] for f in found), sum(f["made"] for f in found))
 
 
 def _write_task(
-    target: _Target,
+    target: Target,
     make: Callable[[Any], Iterable[pa.RecordBatch]],
     keep: Callable[[pa.RecordBatch], pa.RecordBatch],
+    partition: Mapping[str, str],
     items: Sequence[Any],
 ) -> Iterator[pa.RecordBatch]:
-    made = 0
-    held: list[pa.RecordBatch] = []
-    file: _File | None = None
-    for item in items:
-        for batch in make(item):
-            made += batch.num_rows
-            held.append(keep(batch).select(target.schema.names).cast(target.schema))
-            if sum(part.num_rows for part in held) < _ROWS_OF_A_GROUP:
-                continue
-            file = file or _File(target)
-            file.write(held)
-            held = []
-            if file.size > _LARGEST:
-                yield file.close(made)
-                made, file = 0, None
-    if any(part.num_rows for part in held):
-        file = file or _File(target)
-        file.write(held)
-    yield file.close(made) if file is not None else _answer("", 0, 0, made, {})
+    pieces = (Piece(partition, keep(batch), batch.num_rows) for item in items for batch in make(item))
+    return write_pieces(target, pieces)
 
 
-class _File:
-    """A Parquet file that is being written."""
-
-    def __init__(self, target: _Target) -> None:
-        self._target = target
-        self._name = f"{target.place}/part-{uuid.uuid4()}.snappy.parquet"
-        path = target.folder / self._name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._sink = pa.OSFile(str(path), "wb")
-        self._collected: list[pq.FileMetaData] = []
-        self._writer = pq.ParquetWriter(
-            self._sink, target.schema, write_statistics=list(target.bounds), metadata_collector=self._collected
-        )
-
-    @property
-    def size(self) -> int:
-        """The bytes so far."""
-        return int(self._sink.tell())
-
-    def write(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Adds a row group."""
-        self._writer.write_table(pa.Table.from_batches(batches, self._target.schema), row_group_size=2**31 - 1)
-
-    def close(self, made: int) -> pa.RecordBatch:
-        """Ends the file, and answers what a commit has to say of it."""
-        self._writer.close()
-        size = self.size
-        self._sink.close()
-        rows, bounds = self._collected[0].num_rows, _bounds(self._collected[0], self._target.bounds)
-        return _answer(self._name, size, rows, made, {"numRecords": rows, **bounds})
+def _write_part(
+    target: Target, partitions: Sequence[str], batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    return write_pieces(target, (piece for batch in batches for piece in _runs(batch, partitions)))
 
 
-def _answer(path: str, size: int, rows: int, made: int, stats: Mapping[str, Any]) -> pa.RecordBatch:
-    row = {"path": path, "size": size, "rows": rows, "made": made, "stats": json.dumps(stats)}
-    return pa.RecordBatch.from_pylist([row], schema=_WRITTEN_ARROW)
-
-
-def _bounds(written: pq.FileMetaData, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Least and largest values and nulls of columns, as Delta's log has them."""
-    places = {written.schema.column(i).name: i for i in range(written.num_columns)}
-    bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
-    for name in names:
-        groups = [written.row_group(g).column(places[name]).statistics for g in range(written.num_row_groups)]
-        bounds["nullCount"][name] = sum(group.null_count for group in groups)
-        valued = [group for group in groups if group.has_min_max]
-        if valued:
-            bounds["minValues"][name] = _plain(min(group.min for group in valued))
-            bounds["maxValues"][name] = _plain(max(group.max for group in valued))
-    return bounds
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: instants in UTC, to the microsecond."""
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
+def _runs(batch: pa.RecordBatch, partitions: Sequence[str]) -> Iterator[Piece]:
+    """The rows of a batch, cut where a partition column changes."""
+    changes = np.zeros(max(batch.num_rows - 1, 0), np.bool_)
+    for name in partitions:
+        numbers = batch.column(name).dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        changes |= numbers[1:] != numbers[:-1]
+    starts = [0, *(np.flatnonzero(changes) + 1).tolist(), batch.num_rows]
+    for start, stop in pairwise(starts):
+        rows = batch.slice(start, stop - start)
+        values = {name: rows.column(name)[0].as_py() for name in partitions} if rows.num_rows else {}
+        # As Delta's log has them: texts, and an empty one is none.
+        texts = {name: None if value is None or value == "" else str(value) for name, value in values.items()}
+        yield Piece(texts, rows, rows.num_rows)

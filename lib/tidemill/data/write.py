@@ -22,7 +22,7 @@ from tidemill.data.tables import (
     Lake,
     Table,
 )
-from tidemill.data.worker_rows import WorkerRows, write_files
+from tidemill.data.worker_rows import WorkerRows, WrittenFiles, write_files, write_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 METADATA = "userMetadata"
 COLUMNS_ADDED = "tidemill: columns added"
 _STATISTICS = "delta.dataSkippingStatsColumns"
+# Of Delta's protocol: up to this version, and with these features, an append is files that the log names.
+_PLAIN_WRITER = 2
+_PLAIN_FEATURES = frozenset({"appendOnly", "deletionVectors", "invariants", "timestampNtz", "v2Checkpoint"})
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ def create(lake: Lake, table: Table) -> None:
     path = str(lake.path(table))
     if not DeltaTable.is_deltatable(path):
         properties = {DECLARATION_PROPERTY: table.declaration}
-        if table.told_apart_by and table.layer != SILVER:  # of silver's columns the catalogue tells the statistics
+        if table.bounded and table.layer != SILVER:
             # Delta would look at the first 32 columns of every row, which costs a good part of what writing them does.
-            properties[_STATISTICS] = ",".join(table.told_apart_by)
+            properties[_STATISTICS] = ",".join(table.bounded)
         if table.entity is not None and lake.layout is not None:
             properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
             properties |= {ENTITY_PROPERTY: table.entity}  # for readers who know the folder only
@@ -111,31 +114,50 @@ def write_rows(
 ) -> None:
     """Writes rows as one Delta commit that carries the batch's metadata.
 
-    Workers that write say themselves how many rows there were: the metadata gain `rows`, and the count `read`.
+    Workers that write say themselves how many rows there were: the metadata gain `rows`, and of rows that they make the
+    count `read`. Spark writes what takes the place of other rows, and into tables that want more than plain files.
     """
     application = f"tidemill:{table.label}:{batch.batch_id}"
-    if not isinstance(rows, (pa.Table, WorkerRows)):
-        _write_by_spark(path, table, rows, application, metadata, batch, replace)
-        return
-    if replace is not None:
-        raise ValueError("rows are replaced by Spark only")
-    if isinstance(rows, pa.Table):
+    if isinstance(rows, WorkerRows):
+        _require_append(replace)
+        written = write_files(path, table, rows)
+        counted = metadata | {"rows": written.rows, "counts": metadata["counts"] | {"read": written.made}}
+        _name_files(path, table, written, application, counted)
+    elif isinstance(rows, pa.Table):
+        _require_append(replace)
         write_deltalake(
             str(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append",
             commit_properties=CommitProperties(_kept(metadata)),
         )
-        return
-    written = write_files(path, table, rows)
-    counted = metadata | {"rows": written.rows, "counts": metadata["counts"] | {"read": written.made}}
+    elif replace is None and _takes_plain_files(path):
+        written = write_frame(path, table, rows)
+        _name_files(path, table, written, application, metadata | {"rows": written.rows})
+    else:
+        _write_by_spark(path, table, rows, application, metadata, batch, replace)
+
+
+def _require_append(replace: Slice | None) -> None:
+    if replace is not None:
+        raise ValueError("rows are replaced by Spark only")
+
+
+def _takes_plain_files(path: Path) -> bool:
+    """Whether a file with the columns of the table is all that an append needs; someone may have turned on more."""
+    protocol = DeltaTable(str(path)).protocol()
+    features = set(protocol.writer_features or ())
+    return protocol.min_writer_version <= _PLAIN_WRITER or (bool(features) and features <= _PLAIN_FEATURES)
+
+
+def _name_files(path: Path, table: Table, written: WrittenFiles, application: str, metadata: dict[str, Any]) -> None:
     there = DeltaTable(str(path))
     there.create_write_transaction(
         list(written.actions),
         mode="append",
         schema=there.schema(),
         partition_by=list(table.partitions),
-        commit_properties=CommitProperties(_kept(counted), app_transactions=[Transaction(application, 1)]),
+        commit_properties=CommitProperties(_kept(metadata), app_transactions=[Transaction(application, 1)]),
     )
 
 
@@ -153,6 +175,7 @@ def _write_by_spark(
     batch: Batch,
     replace: Slice | None,
 ) -> None:
+    """By Delta's own writer, which checks that no row lies outside the slice, and knows every feature of a table."""
     writer = (
         rows.select(*[f"`{name}`" for name in table.names])
         .write.format("delta")

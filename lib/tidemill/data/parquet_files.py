@@ -1,0 +1,200 @@
+"""Parquet files that a worker writes in a table's folder, and what a commit has to say of each.
+
+Until a commit names them nobody sees them. What a failed task or a lost commit leaves behind is a file that no version
+names, as Spark's own writer leaves it, and the guarded VACUUM removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+WRITTEN = "path string, partition string, size bigint, rows bigint, made bigint, stats string"
+_WRITTEN_ARROW = pa.schema(
+    [("path", pa.string()), ("partition", pa.string())]
+    + [(name, pa.int64()) for name in ("size", "rows", "made")]
+    + [("stats", pa.string())]
+)
+_ROWS_OF_A_GROUP = 1 << 18
+_LARGEST = 256 << 20  # bytes of a file, about: what is more goes to the next
+_LONGEST = 32  # characters of a bound, as Delta keeps them
+_PLAIN_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
+_BOUNDLESS = (pa.types.is_boolean, pa.types.is_binary, pa.types.is_nested)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a worker writes.
+
+    Args:
+        folder: of the table.
+        schema: of its files, without the partition columns.
+        bounds: the columns whose nulls, least and largest values are kept.
+    """
+
+    folder: Path
+    schema: pa.Schema
+    bounds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of one partition.
+
+    Args:
+        partition: the values of the partition columns, as Delta's log has them.
+        rows: with the columns of the files, and maybe others.
+        made: how many rows there were before some of them were left out.
+    """
+
+    partition: Mapping[str, str | None]
+    rows: pa.RecordBatch
+    made: int
+
+
+def write_pieces(target: Target, pieces: Iterable[Piece]) -> Iterator[pa.RecordBatch]:
+    """Writes rows in their order, a new file where the partition changes or one has grown large; answers per file."""
+    file: _File | None = None
+    for piece in pieces:
+        if file is not None and (file.partition != piece.partition or file.size > _LARGEST):
+            yield file.close()
+            file = None
+        file = file or _File(target, piece.partition)
+        file.add(piece)
+    if file is not None:
+        yield file.close()
+
+
+@dataclass
+class _File:
+    """A Parquet file that is being written; there is none before there are rows."""
+
+    target: Target
+    partition: Mapping[str, str | None]
+    made: int = 0
+    name: str = ""
+    held: list[pa.RecordBatch] = field(default_factory=list)
+    spans: dict[str, list[_Span]] = field(default_factory=dict)
+    collected: list[pq.FileMetaData] = field(default_factory=list)
+    sink: pa.NativeFile | None = None
+    writer: pq.ParquetWriter | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes so far."""
+        return int(self.sink.tell()) if self.sink is not None else 0
+
+    def add(self, piece: Piece) -> None:
+        """Takes rows, and writes a row group where there are enough for one."""
+        self.made += piece.made
+        self.held.append(piece.rows.select(self.target.schema.names).cast(self.target.schema))
+        if sum(batch.num_rows for batch in self.held) >= _ROWS_OF_A_GROUP:
+            self._write_group()
+
+    def close(self) -> pa.RecordBatch:
+        """Ends the file, and answers what a commit has to say of it; without a path where there were no rows."""
+        if any(batch.num_rows for batch in self.held):
+            self._write_group()
+        size, rows, stats = 0, 0, {}
+        if self.writer is not None and self.sink is not None:
+            self.writer.close()
+            size = self.size
+            self.sink.close()
+            rows = self.collected[0].num_rows
+            stats = {"numRecords": rows, **_bounds(self.spans)}
+        row = {"path": self.name, "partition": json.dumps(dict(self.partition)), "size": size, "rows": rows}
+        row |= {"made": self.made, "stats": json.dumps(stats, allow_nan=False)}
+        return pa.RecordBatch.from_pylist([row], schema=_WRITTEN_ARROW)
+
+    def _write_group(self) -> None:
+        if self.writer is None:
+            self.name = f"{_place(self.partition)}part-{uuid.uuid4()}.snappy.parquet"
+            path = self.target.folder / self.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.sink = pa.OSFile(str(path), "wb")
+            # Parquet's bounds leave out what is no number. To Spark that is the largest, and it would not be found
+            # any more: of such columns the file says nothing.
+            exact = [n for n in self.target.bounds if not pa.types.is_floating(self.target.schema.field(n).type)]
+            self.writer = pq.ParquetWriter(
+                self.sink, self.target.schema, write_statistics=exact, metadata_collector=self.collected
+            )
+        rows = pa.Table.from_batches(self.held, self.target.schema)
+        self.held = []
+        for name in self.target.bounds:
+            self.spans.setdefault(name, []).append(_span(rows[name]))
+        self.writer.write_table(rows, row_group_size=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Of the values of a column in one row group: how many are null, whether bounds hold, the least and the largest."""
+
+    nulls: int
+    bounded: bool
+    least: Any = None
+    largest: Any = None
+
+
+def _span(column: pa.ChunkedArray) -> _Span:
+    kind, nulls = column.type, column.null_count
+    if any(is_kind(kind) for is_kind in _BOUNDLESS) or (
+        pa.types.is_floating(kind) and pc.any(pc.is_nan(column)).as_py()
+    ):
+        return _Span(nulls, bounded=False)
+    found = pc.min_max(column).as_py()
+    return _Span(nulls, True, found["min"], found["max"])
+
+
+def _place(partition: Mapping[str, str | None]) -> str:
+    """The folders of a partition: for people alone, since the log says the values, so odd ones get none."""
+    named = {name: value for name, value in partition.items() if value is not None and _PLAIN_NAME.fullmatch(value)}
+    return "".join(f"{name}={value}/" for name, value in named.items())
+
+
+def _bounds(spans: Mapping[str, Sequence[_Span]]) -> dict[str, dict[str, Any]]:
+    """Nulls, least and largest values of columns, as Delta's log has them; none that might leave out a row."""
+    bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
+    for name, groups in spans.items():
+        bounds["nullCount"][name] = sum(group.nulls for group in groups)
+        valued = [group for group in groups if group.least is not None]
+        if not valued or not all(group.bounded for group in groups):
+            continue
+        least, largest = _least(min(g.least for g in valued)), _largest(max(g.largest for g in valued))
+        if least is not None and largest is not None:
+            bounds["minValues"][name], bounds["maxValues"][name] = least, largest
+    return bounds
+
+
+def _least(value: Any) -> Any:
+    return value[:_LONGEST] if isinstance(value, str) else _as_json(value)
+
+
+def _largest(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}\U0010ffff"
+    return _as_json(value)
+
+
+def _as_json(value: Any) -> Any:
+    """A value as JSON has it exactly, instants in UTC to the microsecond; None where JSON cannot."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
