@@ -1,7 +1,8 @@
 """Scores over HTTP at 1, 8 and 64 connections, beside Feast's server (the lookup alone) and MLflow's (the model alone).
 
 One process serves, another asks. Latencies are of requests for one entity of twenty features, over connections that are
-kept; `ms_per_request` is the wall time divided by the requests. The CPU seconds of the table hold the start as well.
+kept; `ms_per_request` is the wall time divided by the requests. The CPU seconds of the table hold the start as well,
+which has figures of its own: wall seconds from the start of the process to its first answer, and to being ready.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ CONNECTIONS = (1, 8, 64)
 REQUESTS: dict[Size, int] = {"small": 500, "full": 10_000}
 _NAME = "bench"
 _START_S = 90.0
+_PATHS = {"alive_s": "/healthz", "ready_s": "/readyz"}
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -54,7 +56,7 @@ def tidemill(online: str, connections: int, data: Path, out: Path) -> None:
     def score(found: Any) -> float:
         return float(found["predictions"][0]["score"])
 
-    _measure([*words, "--repo", str(out), "--port"], "/readyz", ask, score, connections, data, out)
+    _measure([*words, "--repo", str(out), "--port"], _PATHS, ask, score, connections, data, out)
 
 
 def feast(online: str, connections: int, data: Path, out: Path) -> None:
@@ -71,7 +73,7 @@ def feast(online: str, connections: int, data: Path, out: Path) -> None:
 
     program = Path(sys.executable).with_name("feast")
     words = [str(program), "-f", str(out / "feature_store.yaml"), "serve", *SERVED, "--no-access-log"]
-    _measure([*words, "--port"], "/health", ask, score, connections, data, out)
+    _measure([*words, "--port"], {"ready_s": "/health"}, ask, score, connections, data, out)
 
 
 def mlflow(online: str, connections: int, data: Path, out: Path) -> None:
@@ -91,7 +93,7 @@ def mlflow(online: str, connections: int, data: Path, out: Path) -> None:
 
     program = Path(sys.executable).with_name("mlflow")
     words = [str(program), "models", "serve", "-m", uri, "--env-manager", "local", "--workers", "1", "--port"]
-    _measure(words, "/ping", ask, score, connections, data, out)
+    _measure(words, {"ready_s": "/ping"}, ask, score, connections, data, out)
 
 
 def register(root: Path) -> str:
@@ -143,7 +145,7 @@ def register(root: Path) -> str:
 
 
 def figures(out: Path) -> dict[str, float]:
-    """Latencies in milliseconds, and the wall time of a request in a stream of them."""
+    """Latencies in milliseconds, the wall time of a request in a stream of them, and the seconds of the start."""
     import numpy as np
 
     found = json.loads((out / "seconds.json").read_text("utf-8"))
@@ -153,20 +155,28 @@ def figures(out: Path) -> dict[str, float]:
         "median_ms": float(np.median(seen)),
         "p99_ms": float(np.percentile(seen, 99)),
         "ms_per_request": float(each),
+        **found["start"],
     }
 
 
 def _measure(
-    words: Sequence[str], ready: str, ask: Ask, score: Callable[[Any], float], connections: int, data: Path, out: Path
+    words: Sequence[str],
+    paths: Mapping[str, str],
+    ask: Ask,
+    score: Callable[[Any], float],
+    connections: int,
+    data: Path,
+    out: Path,
 ) -> None:
-    """Starts a server, whose last word is the port, and asks it over so many connections at a time."""
+    """Starts a server, whose last word is the port, waits for paths, and asks over so many connections at a time."""
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))
         port = trial.getsockname()[1]
     program = [] if words[0].startswith("/") else [sys.executable, "-P"]
+    started = time.perf_counter()
     server = subprocess.Popen([*program, *words, str(port)], stdout=subprocess.DEVNULL)  # noqa: S603
     try:
-        _await(port, ready)
+        start = {name: _await(port, path) - started for name, path in paths.items()}
         count = max(1, int((data / "requests").read_text("utf-8")) // connections)
         _stream(port, ask, max(5, count // 10), connections)  # connections, caches, the registry
         began = time.perf_counter()
@@ -177,7 +187,7 @@ def _measure(
     finally:
         server.terminate()
         server.wait()
-    (out / "seconds.json").write_text(json.dumps({"requests": seconds, "wall": wall}), "utf-8")
+    (out / "seconds.json").write_text(json.dumps({"requests": seconds, "wall": wall, "start": start}), "utf-8")
     (out / "answer.json").write_text(json.dumps(said), "utf-8")
 
 
@@ -219,21 +229,22 @@ def _asked(connection: http.client.HTTPConnection, asked: tuple[str, Any]) -> An
     return json.loads(text)
 
 
-def _await(port: int, path: str) -> None:
+def _await(port: int, path: str) -> float:
+    """Waits for a path to be answered with 200; when it was."""
     deadline = time.monotonic() + _START_S
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", path)
             if connection.getresponse().status == 200:
-                return
+                return time.perf_counter()
         except OSError:
             pass
         finally:
             connection.close()
         if time.monotonic() > deadline:
             raise RuntimeError(f"nobody answers {path}")
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def _one(what: str, run: Any, online: str, connections: int, role: Any, **more: Any) -> Contestant:
@@ -260,6 +271,8 @@ _OURS, _THEIRS = "tidemill redis 8", "feast server redis 8"
 TARGETS = (
     Target("time of a request at 8, to Feast's", lambda by: _figure("ms_per_request", by, _OURS, _THEIRS), 0.25),
     Target("p99 at 8, to Feast's", lambda by: _figure("p99_ms", by, _OURS, _THEIRS), 0.05),
+    Target("seconds to the first answer", lambda by: by[_OURS].figures["alive_s"], 3.0),
+    Target("seconds to being ready", lambda by: by[_OURS].figures["ready_s"], 15.0),
 )
 
 if __name__ == "__main__":
