@@ -30,6 +30,7 @@ _WRITTEN_ARROW = pa.schema(
     + [("stats", pa.string())]
 )
 _ROWS_OF_A_GROUP = 1 << 18
+_BYTES_OF_A_GROUP = 128 << 20  # in memory; rows may be wide
 _LARGEST = 256 << 20  # bytes of a file, about: what is more goes to the next
 _LONGEST = 32  # characters of a bound, as Delta keeps them
 _PLAIN_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
@@ -102,7 +103,8 @@ class _File:
         """Takes rows, and writes a row group where there are enough for one."""
         self.made += piece.made
         self.held.append(piece.rows.select(self.target.schema.names).cast(self.target.schema))
-        if sum(batch.num_rows for batch in self.held) >= _ROWS_OF_A_GROUP:
+        rows, held = (sum(batch.num_rows for batch in self.held), sum(batch.nbytes for batch in self.held))
+        if rows >= _ROWS_OF_A_GROUP or held >= _BYTES_OF_A_GROUP:
             self._write_group()
 
     def close(self) -> pa.RecordBatch:
