@@ -1,19 +1,19 @@
-"""The books of a lake of any size are read alike: `bench/scale.py` at a size of seconds, without a JVM."""
+"""The books of a lake of any size are read alike: `bench/books.py` at a size of seconds, without a JVM."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from bench import scale
+from bench import books
 
 
 def test_books_of_three_sizes_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(scale.FILES, "small", 16 * 640)
-    monkeypatch.setitem(scale.BATCHES, "small", 16 * 10)
-    scale.make_data(tmp_path, "small")
+    monkeypatch.setitem(books.FILES, "small", 16 * 640)
+    monkeypatch.setitem(books.BATCHES, "small", 16 * 10)
+    books.make_data(tmp_path, "small")
     found = []
-    for contestant in scale.CONTESTANTS:
+    for contestant in books.CONTESTANTS:
         out = tmp_path / contestant.what
         out.mkdir()
         contestant.run(tmp_path, out)
@@ -27,5 +27,5 @@ def test_books_of_three_sizes_say_the_same(tmp_path: Path, monkeypatch: pytest.M
     }
     assert found == [expected] * 3
     # 640 files lie in 640 partitions; sixteen times as many in all 1,536, seven in most of them.
-    written = [json.loads((tmp_path / c.what / "answer").read_text("utf-8")) for c in scale.CONTESTANTS]
+    written = [json.loads((tmp_path / c.what / "answer").read_text("utf-8")) for c in books.CONTESTANTS]
     assert [answer["crowded partitions"] for answer in written] == [0, 0, 1536]
