@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -130,6 +132,19 @@ def test_the_index_leads_to_the_page_and_a_command_says_where_both_are(
     assert page.read_bytes() == Path(done.summary["report"]).read_bytes()
     with pytest.raises(TidemillError, match="no monitor job has judged 'other' yet"):
         app(["report", "other", "--root", str(done.shop.root)], standalone_mode=False)
+
+
+def test_a_job_alone_starts_the_session_that_it_needs(done: Done, tmp_path: Path) -> None:
+    root = tmp_path / "var"
+    shutil.copytree(done.shop.root, root)
+    shop = ["--use-case", "shop", "--repo", str(done.shop.repo), "--root", str(root), "--as-of", AS_OF]
+    command = [str(HOME / "spark-submit.sh"), "score", *shop, "--rebuild", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found["metrics"]["population"] == done.summary["metrics"]["population"]
+    kept = json.loads((root / "runs" / found["run_id"] / "summary.json").read_text("utf-8"))
+    assert kept["facts"]["score_join"] == "bucket files"
 
 
 def test_online_values_are_those_of_gold(done: Done) -> None:

@@ -100,7 +100,8 @@ def build_predictions(
 def _by_buckets(
     builder: Builder, use_case: UseCase, at: datetime, graph: Graph, table: Table, beside: Mapping[str, str]
 ) -> WorkerRows:
-    lake, population = builder.lake, use_case.label.population
+    # First: the types of columns are parsed in a session, and where the job runs alone nobody has started one.
+    spark, lake, population = builder.spark(), builder.lake, use_case.label.population
     silver = builder.silver[population.source.name]
     wanted = wanted_of(lake, use_case.views, [at])
     reason = why_not_looked_up(wanted)
@@ -117,4 +118,4 @@ def _by_buckets(
         graph,
         tuple((name, value) for name, value in beside.items() if name not in partition),
     )
-    return WorkerRows(builder.spark(), [(file, file.size) for file in members.files], work, partition)
+    return WorkerRows(spark, [(file, file.size) for file in members.files], work, partition)
