@@ -32,6 +32,7 @@ _WRITTEN_ARROW = pa.schema(
 _ROWS_OF_A_GROUP = 1 << 18
 _BYTES_OF_A_GROUP = 128 << 20  # in memory; rows may be wide
 _LARGEST = 256 << 20  # bytes of a file, about: what is more goes to the next
+_TRIED = 4096  # rows that tell whether values come again
 _LONGEST = 32  # characters of a bound, as Delta keeps them
 _PLAIN_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _BOUNDLESS = (pa.types.is_boolean, pa.types.is_binary, pa.types.is_nested)
@@ -123,6 +124,8 @@ class _File:
         return pa.RecordBatch.from_pylist([row], schema=_WRITTEN_ARROW)
 
     def _write_group(self) -> None:
+        rows = pa.Table.from_batches(self.held, self.target.schema)
+        self.held = []
         if self.writer is None:
             self.name = f"{_place(self.partition)}part-{uuid.uuid4()}.snappy.parquet"
             path = self.target.folder / self.name
@@ -132,10 +135,12 @@ class _File:
             # any more: of such columns the file says nothing.
             exact = [n for n in self.target.bounds if not pa.types.is_floating(self.target.schema.field(n).type)]
             self.writer = pq.ParquetWriter(
-                self.sink, self.target.schema, write_statistics=exact, metadata_collector=self.collected
+                self.sink,
+                self.target.schema,
+                use_dictionary=[_leaf(field) for field in self.target.schema if _repeats(rows[field.name])],
+                write_statistics=exact,
+                metadata_collector=self.collected,
             )
-        rows = pa.Table.from_batches(self.held, self.target.schema)
-        self.held = []
         for name in self.target.bounds:
             self.spans.setdefault(name, []).append(_span(rows[name]))
         self.writer.write_table(rows, row_group_size=2**31 - 1)
@@ -159,6 +164,17 @@ def _span(column: pa.ChunkedArray) -> _Span:
         return _Span(nulls, bounded=False)
     found = pc.min_max(column).as_py()
     return _Span(nulls, True, found["min"], found["max"])
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether values come again, so that a dictionary of them pays; making one of unlike values doubles the work."""
+    tried = column.slice(0, _TRIED)
+    return pa.types.is_nested(column.type) or 2 * pc.count_distinct(tried, mode="all").as_py() <= len(tried)
+
+
+def _leaf(column: pa.Field) -> str:
+    """The name of the values of a column in a file."""
+    return f"{column.name}.list.element" if pa.types.is_list(column.type) else column.name
 
 
 def _place(partition: Mapping[str, str | None]) -> str:
