@@ -129,7 +129,7 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "it's a tree"
-    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh", "lib/orchestrators.sh")
+    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh", "lib/environments.sh")
     for name in (*scripts, "conf/ivy.xml", "conf/ivysettings.xml", "tests/servers/kafka.xml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, root / name)

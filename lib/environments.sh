@@ -1,15 +1,15 @@
-# shellcheck shell=bash disable=SC2154  # setup.sh sets cache and repo
-# Orchestrators for the tests, sourced by test.sh after setup.sh: each in an environment of its own below .cache, since they
-# do not get along with one another or with the base. Made once, from a lock file with hashes.
+# shellcheck shell=bash disable=SC2154  # setup.sh sets cache and python
+# Environments beside the base, sourced by test.sh and bench.sh after setup.sh: for what does not get along with it, such as
+# orchestrators in the tests and peers in the benches. Each is made once, from a lock file with hashes.
 
-ensure_orchestrators() { # exports TIDEMILL_ORCHESTRATORS
-  local lock_file name folder
-  export TIDEMILL_ORCHESTRATORS=$cache/orchestrators
+ensure_environments() { # FOLDER LOCK_FILE...: of FOLDER/NAME for each NAME.lock
+  local environments=$1 lock_file name folder
+  shift
   watch_signals
   lock
-  for lock_file in "$repo"/tests/orchestration/locks/*.lock; do
+  for lock_file in "$@"; do
     name=${lock_file##*/} name=${name%.lock}
-    folder=$TIDEMILL_ORCHESTRATORS/$name
+    folder=$environments/$name
     if [[ -f $folder/.lock && $(<"$folder/.lock") == "$(<"$lock_file")" ]]; then continue; fi
     say "installing $name into $folder"
     rm -rf "$folder"
