@@ -16,6 +16,8 @@ ensure_environments() { # FOLDER LOCK_FILE...: of FOLDER/NAME for each NAME.lock
     need_python
     run "$python" -I -m venv "$folder" || fail_step "the environment of $name cannot be made" "read the log"
     (venv=$folder && pip --require-hashes -r "$lock_file") || fail_step "$name cannot be installed" "read the log"
+    # Here rather than in the first run, which may be one that is measured; what cannot be compiled is left alone.
+    run env -u PYTHONDONTWRITEBYTECODE "$folder/bin/python" -I -m compileall -q -j 0 "$folder/lib" || true
     cp "$lock_file" "$folder/.lock"
   done
   unlock
