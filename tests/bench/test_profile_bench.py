@@ -40,8 +40,15 @@ def test_a_peer_sees_nothing_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PYTHONPATH", str(HOME / "lib"))
     monkeypatch.setenv("TZ", "UTC")
     called = []
-    monkeypatch.setattr(os, "execve", lambda *arguments: called.append(arguments))
-    become("evidently", "profile/libraries.py", "all")
+
+    def execve(*arguments: object) -> None:
+        called.append(arguments)
+        sys.exit()  # as the real one, it does not come back
+
+    monkeypatch.setattr(os, "execve", execve)
+    with pytest.raises(SystemExit):
+        become("evidently", "profile/libraries.py", "all")
     ((path, command, environment),) = called
     assert (path, command) == (python, [str(python), "-P", str(PEERS / "libraries.py"), "all"])
+    assert isinstance(environment, dict)
     assert (environment.get("PYTHONPATH"), environment["TZ"]) == (None, "UTC")
