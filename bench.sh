@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=lib/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
+# shellcheck source=lib/environments.sh
+source "$repo/lib/environments.sh"
 
 names=()
 for file in "$repo"/bench/*.py; do
@@ -26,6 +28,7 @@ END_OF_USAGE
 
 full, the default, judges the targets, takes up to ninety minutes and writes bench/results/NAME.json. small takes less than
 two, judges nothing, and leaves some out. --what measures only the contestants whose name has these words, at any size.
+Peers that cannot live beside us are installed below .cache, each once, when they are going to run.
 A machine that does nothing else gives the best figures. The last line of standard output is one JSON object; the exit code
 is 0 where every target holds.
 END_OF_USAGE
@@ -46,6 +49,19 @@ if [[ ! $name =~ ^[a-z][a-z0-9_]*$ || " ${names[*]-} " != *" $name "* ]]; then
 fi
 
 ensure_setup dev java
+# Peers that cannot live beside us: each that is going to run, which is all of them at full size, and those that --what names.
+wanted=()
+for file in "$repo/bench/peers/$name"/*.lock; do
+  [[ -f $file ]] || continue
+  peer=${file##*/} peer=${peer%.lock}
+  case " $* " in
+    *" --what"*"$peer"*) wanted+=("$file") ;;
+    *" --what"* | *" --size small "* | *" --size=small "*) ;;
+    *) wanted+=("$file") ;;
+  esac
+done
+export TIDEMILL_PEERS=$cache/peers/$name
+[[ ${#wanted[@]} -eq 0 ]] || ensure_environments "$TIDEMILL_PEERS" "${wanted[@]}"
 options=()
 case " $* " in
   # Small data are about whether all works, and end before the JVM has compiled well: compiling lightly saves time.

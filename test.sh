@@ -11,8 +11,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
 # shellcheck source=lib/servers.sh
 source "$repo/lib/servers.sh"
-# shellcheck source=lib/orchestrators.sh
-source "$repo/lib/orchestrators.sh"
+# shellcheck source=lib/environments.sh
+source "$repo/lib/environments.sh"
 
 strict=""
 switch=""
@@ -36,7 +36,10 @@ esac
 
 ensure_setup dev java
 ensure_servers
-[[ $switch != --orchestrators ]] || ensure_orchestrators
+if [[ $switch == --orchestrators ]]; then
+  export TIDEMILL_ORCHESTRATORS=$cache/orchestrators
+  ensure_environments "$TIDEMILL_ORCHESTRATORS" "$repo"/tests/orchestration/locks/*.lock
+fi
 # A test's JVM lives for minutes and computes little: compiling lightly saves a quarter of it.
 # Delta keeps all that it knows of ten thousand tables for an hour, and tests make hundreds: the heap would be full of it.
 set_environment local "-XX:TieredStopAtLevel=1" "-Ddelta.log.cacheSize=16"

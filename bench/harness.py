@@ -8,7 +8,8 @@ data, contestants, targets, and at its end
 
 A contestant is started as `python bench/NAME.py --contestant WHAT --data DIR --out DIR`, so what the file imports at
 its top is part of what is measured: import what only one of them needs inside the functions. A peer that cannot live
-beside us has a `run` that ends in `os.execv` of its own environment's Python.
+beside us has a lock file in `bench/peers/NAME/`, from which `./bench.sh` makes an environment, and a `run` that ends in
+`bench._peers.become`.
 """
 
 from __future__ import annotations
@@ -311,7 +312,7 @@ def _result(name: str, size: Size, measured: Sequence[Measured], verdicts: Seque
         }
         for m in measured
     ]
-    judged = [{"name": v.name, "value": round(v.value, 3), "limit": v.limit, "ok": v.ok} for v in verdicts]
+    judged = [{"name": v.name, "value": round(v.value, 4), "limit": round(v.limit, 4), "ok": v.ok} for v in verdicts]
     return {"bench": name, "size": size, "rows": rows, "targets": judged}
 
 
@@ -323,7 +324,7 @@ def _show(title: str, measured: Sequence[Measured], verdicts: Sequence[_Verdict]
     console.print(_table(title, measured))
     for verdict in verdicts:
         word = "holds" if verdict.ok else "MISSED"
-        console.print(f"{word:<6}  {verdict.name}: {verdict.value:.2f}, at most {verdict.limit:.2f}")
+        console.print(f"{word:<6}  {verdict.name}: {verdict.value:.3f}, at most {verdict.limit:.3f}")
 
 
 def _table(title: str, measured: Sequence[Measured]) -> Table:

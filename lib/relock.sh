@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# For maintainers: makes the lock files anew from pyproject.toml, the .in files of tests/orchestration/locks, conf/ivy.xml and
-# tests/servers/kafka.xml. Needs uv, a network and a finished set-up.
+# For maintainers: makes the lock files anew from pyproject.toml, the .in files of tests/orchestration/locks and bench/peers,
+# conf/ivy.xml and tests/servers/kafka.xml. Needs uv, a network and a finished set-up.
 # Versions that are locked stay unless pyproject.toml forbids them; ./lib/relock.sh --upgrade takes the newest.
 set -euo pipefail
 # shellcheck source=lib/setup.sh
@@ -17,7 +17,7 @@ compile() { # OUTPUT OPTIONS...
 compile requirements.lock --group build "$@" pyproject.toml
 # What the base has, the tests have too: the same versions.
 compile requirements-dev.lock --group build --group dev --constraints requirements.lock "$@" pyproject.toml
-for wanted in tests/orchestration/locks/*.in; do compile "${wanted%.in}.lock" "$@" "$wanted"; done
+for wanted in tests/orchestration/locks/*.in bench/peers/*/*.in; do compile "${wanted%.in}.lock" "$@" "$wanted"; done
 
 find_java || fail 69 E_JAVA "no Java $JAVA_NEEDED was found" "JAVA_HOME, PATH" "$(how_to_install java)"
 : >>"$log"

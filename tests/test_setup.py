@@ -129,7 +129,15 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "it's a tree"
-    scripts = ("spark-submit.sh", "test.sh", "tidemill", "lib/setup.sh", "lib/servers.sh", "lib/orchestrators.sh")
+    scripts = (
+        "spark-submit.sh",
+        "test.sh",
+        "tidemill",
+        "lib/setup.sh",
+        "lib/servers.sh",
+        "lib/environments.sh",
+        "bench.sh",
+    )
     for name in (*scripts, "conf/ivy.xml", "conf/ivysettings.xml", "tests/servers/kafka.xml"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, root / name)
@@ -740,6 +748,35 @@ def test_an_orchestrator_is_installed_once_for_each_lock_file(tree: Tree) -> Non
     assert "luigi==2" in (folder / ".lock").read_text()
 
 
+# ------------------------------------------------------------------------------------------------ peers of the benches
+
+
+@pytest.mark.parametrize(
+    ("arguments", "installed"),
+    [
+        (["--size", "small"], []),
+        (["--what", "start"], []),
+        (["--size=small", "--what", "peer_a import"], ["peer_a"]),
+        (["--what=peer_b"], ["peer_b"]),
+        ([], ["peer_a", "peer_b"]),
+        (["--size", "full"], ["peer_a", "peer_b"]),
+    ],
+)
+def test_a_peer_is_installed_where_it_is_going_to_run(tree: Tree, arguments: list[str], installed: list[str]) -> None:
+    for name in ("probe", "other"):
+        write(tree.root / f"bench/{name}.py", f'"""The bench {name}."""\n')
+    for name in ("peer_a", "peer_b"):
+        write(tree.root / f"bench/peers/probe/{name}.lock", f"{name}==1 \\\n    --hash=sha256:00\n")
+    assert tree.run("bench.sh", "other", *arguments).returncode == 0
+    done = tree.run("bench.sh", "probe", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert tree.calls[-1] == f"-P {tree.root}/bench/probe.py {' '.join(arguments)}".rstrip()
+    assert sorted(path.name for path in (tree.root / ".cache").glob("peers/*/*")) == installed
+    tree.forget_calls()
+    assert tree.run("bench.sh", "probe", *arguments).returncode == 0
+    assert len(tree.calls) == 1
+
+
 # ------------------------------------------------------------------------------------------------------- lock files
 
 
@@ -747,10 +784,11 @@ def pins(name: str) -> set[str]:
     return {line.rstrip(" \\") for line in (REPO / name).read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
 
 
-ORCHESTRATORS = sorted(str(path.relative_to(REPO)) for path in REPO.glob("tests/orchestration/locks/*.lock"))
+FOLDERS = ("tests/orchestration/locks", "bench/peers/*")
+OTHERS = sorted(str(path.relative_to(REPO)) for folder in FOLDERS for path in REPO.glob(f"{folder}/*.lock"))
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", *ORCHESTRATORS])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", *OTHERS])
 def test_a_lock_file_has_hashes_and_no_address(name: str) -> None:
     text = (REPO / name).read_text()
     assert re.findall(r"://|--index|--extra-index|--find-links|--trusted-host|(?<=[\s=])/\S+", text) == []
