@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from class_twin import classes_in_numpy
 from conftest import CONTRACT, make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import AS_OF, orders
@@ -22,7 +23,6 @@ from tidemill.models.tables import gate_scores_table, predictions_table, trainin
 from tidemill.models.use_case import load_use_case
 from tidemill.serving.bundle import write_bundle
 from tidemill.serving.served import load_served
-from tidemill.stats.classes import class_ranks, class_sums, classes_of
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -107,7 +107,7 @@ def test_the_card_tells_the_metrics_of_the_gate(shop: Shop) -> None:
     card = registry.document(registry.version("shop", "1"), "card.json")
     gate = read_arrow(shop.lake, gate_scores_table(use_case))
     label, shares = gate["label"].to_numpy().astype(int), np.array(gate["probabilities"].to_pylist())
-    found = classes_of(class_sums(label, shares), class_ranks(label, shares))
+    found = classes_in_numpy(label, shares)
     assert found is not None
     assert (card["classes"], card["threshold"], card["metric"]) == (list(WAYS), None, "log_loss")
     assert card["gate_value"] == card["gate_metrics"]["log_loss"] == pytest.approx(log_loss(label, shares), abs=1e-9)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from class_twin import classes_in_numpy
 from pyspark.sql import functions as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -27,11 +28,11 @@ from tidemill.models.metric_values import as_values, scalars
 from tidemill.models.pipelines import families_of, family_stages, unfitted, with_score
 from tidemill.models.preparation import class_count, with_classes, with_weights
 from tidemill.models.scikit import fit_logistic
-from tidemill.stats.classes import Classes, class_ranks, class_sums, classes_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from tidemill.data.tables import Lake
+    from tidemill.stats.classes import Classes
 
 SCHEMA = "name string, label double, probabilities array<double>"
 NAN = float("nan")
@@ -68,7 +69,7 @@ def frame_of(spark: SparkSession, cases: dict[str, tuple[np.ndarray, np.ndarray]
 
 
 def in_numpy(label: np.ndarray, scores: np.ndarray) -> Classes:
-    found = classes_of(class_sums(label, scores), class_ranks(label, scores))
+    found = classes_in_numpy(label, scores)
     assert found is not None
     return found
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from class_twin import classes_in_numpy
 from sklearn.metrics import confusion_matrix, precision_score, recall_score, roc_auc_score
 from tidemill.cli.evaluating import _top, evaluation_page
 from tidemill.models.metric_values import as_values
 from tidemill.stats.binary import binary_of
-from tidemill.stats.classes import class_ranks, class_sums, classes_of
 from tidemill.stats.residuals import regression, residual_sums
 
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -88,7 +88,7 @@ def test_a_learning_curve_is_drawn_where_there_is_one() -> None:
 
 def test_several_classes_have_a_table_of_decisions_and_one_of_each() -> None:
     label, shares = RANDOM.integers(3, size=300), RANDOM.dirichlet(np.ones(3), 300)
-    found = classes_of(class_sums(label, shares), class_ranks(label, shares))
+    found = classes_in_numpy(label, shares)
     assert found is not None
     told = card(
         metric="log_loss", classes=["<i>a", "b", "c"], gate_metrics=as_values(found), slices=[], importance=None

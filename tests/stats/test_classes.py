@@ -1,14 +1,15 @@
-"""Metrics of several classes against scikit-learn, whole and from parts."""
+"""Metrics of several classes against scikit-learn."""
 
 import warnings
 from dataclasses import astuple
 
 import numpy as np
 import pytest
+from class_twin import classes_in_numpy
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn import metrics
-from tidemill.stats.classes import Classes, class_ranks, class_sums, classes_of, merge_class_sums
+from tidemill.stats.classes import Classes
 from tidemill.stats.intervals import mean_interval
 
 CLASSES = 4
@@ -30,7 +31,7 @@ def scored(rows: int, seed: int, shape: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def metrics_of(label: np.ndarray, scores: np.ndarray) -> Classes:
-    found = classes_of(class_sums(label, scores), class_ranks(label, scores))
+    found = classes_in_numpy(label, scores)
     assert found is not None
     return found
 
@@ -78,17 +79,6 @@ def test_each_class_against_the_others(rows: int, seed: int, shape: str) -> None
         assert found.roc_auc == pytest.approx(expected, abs=1e-9)
 
 
-@given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.sampled_from(SHAPES), st.integers(0, 60))
-def test_parts_add_up_to_the_whole(rows: int, seed: int, shape: str, cut: int) -> None:
-    label, scores = scored(rows, seed, shape)
-    parts = merge_class_sums([class_sums(label[:cut], scores[:cut]), class_sums(label[cut:], scores[cut:])])
-    whole = class_sums(label, scores)
-    assert parts.confusion == whole.confusion
-    assert parts.confidence.rows == whole.confidence.rows
-    values = [(p.log_loss, p.squares, p.brier, *p.confidence.scores) for p in (parts, whole)]
-    assert values[0] == pytest.approx(values[1], abs=1e-9)
-
-
 def test_confidence_is_held_against_being_right() -> None:
     label = np.array([0, 0, 1, 2])
     scores = np.array([[0.8, 0.1, 0.1], [0.75, 0.2, 0.05], [0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
@@ -101,7 +91,7 @@ def test_confidence_is_held_against_being_right() -> None:
 
 def test_no_row_has_no_metric() -> None:
     none = np.empty(0, np.int64), np.empty((0, 3))
-    assert classes_of(class_sums(*none), class_ranks(*none)) is None
+    assert classes_in_numpy(*none) is None
 
 
 def test_a_mean_has_its_interval() -> None:

@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidemill.stats.counted import Totals, count
+from tidemill.stats.counted import Totals
 from tidemill.stats.intervals import mean_interval
-from tidemill.stats.probabilities import (
-    LEAST,
-    ProbabilitySums,
-    merge_probability_sums,
-    probabilities,
-    probability_sums,
-)
-from tidemill.stats.ranking import RankSums, rank_sums, ranking
+from tidemill.stats.probabilities import LEAST, ProbabilitySums, probabilities
+from tidemill.stats.ranking import RankSums, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,43 +129,6 @@ def losses(label: NDArray[np.int64], scores: Floats) -> Floats:
 def squared_errors(label: NDArray[np.int64], scores: Floats) -> Floats:
     """Of each row the sum over classes of squared differences of probability and what came true."""
     return np.asarray(np.sum((scores - np.eye(scores.shape[1])[label]) ** 2, axis=1))
-
-
-def class_sums(label: NDArray[np.int64], scores: Floats) -> ClassSums:
-    """What rows add.
-
-    Args:
-        label: classes, counted from 0.
-        scores: shape (rows, classes): probabilities that add up to 1.
-    """
-    classes, decided = scores.shape[1], scores.argmax(axis=1)
-    cells = np.bincount(label * classes + decided, minlength=classes * classes)
-    lost = losses(label, scores)
-    return ClassSums(
-        tuple(cells.tolist()),
-        math.fsum(lost),
-        math.fsum(lost * lost),
-        math.fsum(squared_errors(label, scores)),
-        probability_sums(count(label == decided, scores.max(axis=1))),
-    )
-
-
-def merge_class_sums(parts: Sequence[ClassSums]) -> ClassSums:
-    """What several lots of rows, at least one, add together."""
-    cells = np.sum([p.confusion for p in parts], axis=0)
-    return ClassSums(
-        tuple(cells.tolist()),
-        math.fsum(p.log_loss for p in parts),
-        math.fsum(p.squares for p in parts),
-        math.fsum(p.brier for p in parts),
-        merge_probability_sums([p.confidence for p in parts]),
-    )
-
-
-def class_ranks(label: NDArray[np.int64], scores: Floats) -> tuple[RankSums, ...]:
-    """How well the probability of each class tells its rows from all others, of all rows."""
-    sides = [count(label == c, scores[:, c]) for c in range(scores.shape[1])]
-    return tuple(rank_sums(side, Totals(0, 0), side.totals) for side in sides)
 
 
 def classes_of(sums: ClassSums, ranks: Sequence[RankSums]) -> Classes | None:
