@@ -8,15 +8,13 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
+from tidemill.data.plain_files import beyond_files
 from tidemill.data.read import open_table, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tidemill.data.tables import Lake, Table
-
-# What a reader must know beyond reading the named files as they are.
-_BEYOND_FILES = frozenset({"deletionVectors", "columnMapping"})
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,7 @@ class DataFile:
 
 def why_no_plain_files(lake: Lake, table: Table) -> str | None:
     """Why the files of a table cannot be read as they are, or None where they can."""
-    protocol = open_table(lake, table).protocol()
-    found = sorted(_BEYOND_FILES & {*(protocol.reader_features or ()), *(protocol.writer_features or ())})
+    found = beyond_files(open_table(lake, table))
     return f"{table.label} has {', '.join(found)}" if found else None
 
 

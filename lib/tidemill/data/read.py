@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data import ledger
 from tidemill.data.arrow_files import arrow_dataset
+from tidemill.data.plain_files import frame_of_files
 from tidemill.data.tables import BUCKETS_PROPERTY, PERIOD_PROPERTY, Lake, Table
 
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ def read(spark: SparkSession, lake: Lake, table: Table) -> DataFrame:
         TidemillError: E_NO_TABLE (no input) where it holds nothing yet.
     """
     version = _required(lake, table)
+    newest = open_table(lake, table)
+    passed = newest.version() != version
+    frame = frame_of_files(spark, open_table(lake, table, version) if passed else newest, lake.path(table))
+    if frame is not None:
+        return frame
     reader = spark.read.format("delta")
-    if open_table(lake, table).version() != version:
+    if passed:
         # Only then: Delta refuses time travel to a version older than its file retention, even to the newest one.
         reader = reader.option("versionAsOf", version)
     return reader.load(str(lake.path(table)))
