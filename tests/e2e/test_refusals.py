@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         (("--set", "generate.acounts=5"), 64, "E_SET", "did you mean 'generate.accounts'?"),
         (("--set", "sources.order.path=x"), 64, "E_SET", "did you mean 'orders'?"),
         (("--asof", AS_OF), 64, "E_ARGUMENTS", "--help"),
+        (("--root", "a [1]"), 64, "E_ARGUMENTS", "without [ ]"),
+        (("--root", "a%20b"), 64, "E_ARGUMENTS", "such as %20"),
         (("--as-of", "yesterday"), 64, "E_TIME", ""),
         (("--as-of", "2999-01-01"), 64, "E_FUTURE", "choose a time up to now"),
         (("--env", "locl"), 64, "E_ENVIRONMENT", "did you mean 'local'?"),

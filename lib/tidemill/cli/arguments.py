@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill.core.errors import Exit, TidemillError, nearest
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidemill.cli.result import Job
+
+
+# Delta's library takes the path of a table for part of a URI, and panics at some of what a path may hold.
+_NO_ROOT = re.compile(r"[\[\]\\^|]|%[0-9A-Fa-f]{2}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,6 +68,24 @@ def parse_arguments(job: str, argv: Sequence[str]) -> argparse.Namespace:
     if bool(found.since) != bool(found.until):
         parser.error("--from and --until go together")
     return found
+
+
+def root_of(asked: str | None, default: Path) -> Path:
+    """The folder of all local state, absolute.
+
+    Raises:
+        TidemillError: E_ARGUMENTS (usage) where tables cannot lie below it.
+    """
+    root = Path(asked).resolve() if asked else default
+    if found := _NO_ROOT.search(str(root)):
+        raise TidemillError(
+            "E_ARGUMENTS",
+            f"tables cannot lie below a folder with {found.group()!r} in its path",
+            where=f"--root {root}",
+            next_step="name a folder without [ ] \\ ^ | and without codes such as %20",
+            exit_code=Exit.USAGE,
+        )
+    return root
 
 
 def words_of(arguments: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill import __version__
-from tidemill.cli.arguments import jobs_up_to, parse_arguments
+from tidemill.cli.arguments import jobs_up_to, parse_arguments, root_of
 from tidemill.cli.context import Asked, Context
 from tidemill.cli.exporting import leave_job
 from tidemill.cli.failures import end_on_signal, explain, stopped, while_stopping
@@ -100,8 +100,7 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
     use_case = load_use_case(repo, arguments.use_case)
     config = load_config(HOME / "conf", arguments.env, arguments.set)
     _check_sources(config.sources, use_case)
-    root = Path(arguments.root).resolve() if arguments.root else HOME / "var"
-    lake = Lake(root, new_run_id(now, name), config.layout, config.lease_timeout)
+    lake = Lake(root_of(arguments.root, HOME / "var"), new_run_id(now, name), config.layout, config.lease_timeout)
     steps = Progress(1)
     asked = Asked(**{f.name: getattr(arguments, f.name) for f in fields(Asked) if hasattr(arguments, f.name)})
     requested = _requested(arguments, use_case, now)
