@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from deltalake import DeltaTable
 from tidemill.core.config import Layout
+from tidemill.core.errors import TidemillError
 from tidemill.data import plain_files
 from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
@@ -120,3 +121,17 @@ def test_what_only_delta_can_read(lake: Lake, spark: SparkSession, monkeypatch: 
     commit(lake, parted, Batch("one", {}), spark.sql("select 1 as n, 'x y' as word"))
     assert not by_files(spark, lake.path(parted))
     assert held(read(spark, lake, parted)) == [(1, "x y")]
+
+
+@pytest.mark.parametrize("left", [0, 10, None])
+def test_a_file_that_was_cut_or_is_gone_is_said_to_be(lake: Lake, spark: SparkSession, left: int | None) -> None:
+    deliver(spark, lake, VISITS, "one", 0)
+    path = next(lake.path(VISITS).rglob("*.parquet"))
+    if left is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(TidemillError) as caught:
+        read(spark, lake, VISITS)
+    assert (caught.value.code, caught.value.exit_code) == ("E_TABLE_DAMAGED", 65)
+    assert path.name in caught.value.what

@@ -6,19 +6,26 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
+from tidemill.data.arrow_files import arrow_dataset
+from tidemill.data.column_stats import ColumnStats, column_stats
 from tidemill.data.commit import commit
 from tidemill.data.files import data_files
 from tidemill.data.read import read, rows_of
 from tidemill.data.tables import Table
+from tidemill.data.worker_rows import FrameRows
 from tidemill.data.write import Batch, write_rows
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
     from tidemill.data.tables import Lake
 
 ONE, TWO = Batch("one", {}), Batch("two", {})
@@ -63,6 +70,10 @@ BOUNDS: dict[str, tuple[Any, Any] | None] = {
 }
 
 
+def held(frame: DataFrame) -> list[tuple[Any, ...]]:
+    return sorted(tuple(row) for row in frame.toLocalIterator())
+
+
 def stats(lake: Lake, table: Table) -> list[dict[str, Any]]:
     """What the log says of each file."""
     found = []
@@ -91,6 +102,62 @@ def test_every_type_is_read_back_as_it_was_with_bounds_that_hold(lake: Lake, spa
     for name in kept:  # no bound leaves out a row that is asked for
         for value in VALUES[name]:
             assert read(spark, lake, table).where(F.expr(f"{name} = {value}")).count() == 1, (name, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("string", ["'a'", "'\U00020bb7'", "'\U0010ffff'"]),
+        ("string", ["'a'", "concat(repeat('x', 32), '\U0010ffff', 'a')"]),
+        ("decimal(12,7)", ["0.0000001", "0.0000500"]),
+        ("decimal(38,18)", ["1", "10000000000000000"]),
+    ],
+    ids=["rare characters", "none above", "small", "large"],
+)
+def test_spark_and_delta_rs_find_what_bounds_have_to_let_through(
+    lake: Lake, spark: SparkSession, kind: str, values: list[str]
+) -> None:
+    table = Table("silver", "found", (("value", kind),))
+    frame = spark.sql(" union all ".join(f"select cast({value} as {kind}) as value" for value in values))
+    commit(lake, table, ONE, frame.repartition(1))
+    dataset = arrow_dataset(DeltaTable(str(lake.path(table))), lake.path(table))
+    for row in frame.toLocalIterator():
+        assert read(spark, lake, table).where(F.col("value") == F.lit(row["value"])).count() == 1
+        assert dataset.to_table(filter=ds.field("value") == row["value"]).num_rows == 1
+        by_log = spark.read.format("delta").load(str(lake.path(table)))
+        assert by_log.where(F.col("value") == F.lit(row["value"])).count() == 1
+
+
+def test_what_python_cannot_hold_has_no_bounds(lake: Lake, spark: SparkSession) -> None:
+    table = Table("silver", "far", (("at", "timestamp"), ("text", "string")))
+    far = spark.sql("select timestamp_micros(300000000000000000) as at, cast(x'ff' as string) as text")
+    commit(lake, table, ONE, far)
+    assert stats(lake, table) == [
+        {"numRecords": 1, "minValues": {}, "maxValues": {}, "nullCount": {"at": 0, "text": 0}},
+    ]
+    assert column_stats(lake, table)["at"] == ColumnStats(rows=1, nulls=0, low=None, high=None)
+    assert read(spark, lake, table).where("year(at) > 9999").count() == 1
+
+
+def test_values_become_those_of_the_table_by_the_rules_of_spark(lake: Lake, spark: SparkSession) -> None:
+    table = Table("gold", "typed", (("key", "string"), ("size", "int")))
+    commit(lake, table, ONE, spark.sql("select 1e7d as key, 5L as size"))
+    assert held(read(spark, lake, table)) == [("1.0E7", 5)]
+    with pytest.raises(PySparkException, match="OVERFLOW"):
+        commit(lake, table, TWO, spark.sql("select 'a' as key, 3000000000L as size"))
+    assert held(read(spark, lake, table)) == [("1.0E7", 5)]
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_of_a_frame_workers_keep_some_rows_and_count_all(lake: Lake, spark: SparkSession, kept: int) -> None:
+    def keep(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.filter(pc.less(batch["size"], kept))
+
+    table = Table("bronze", "some", (("size", "bigint"), ("batch_id", "string")), partitions=("batch_id",))
+    frame = spark.range(10).selectExpr("id as size", "'not of the table' as more").repartition(2)
+    entry = commit(lake, table, ONE, FrameRows(frame, {"batch_id": "one"}, keep), counts={"asked": 1}).entry
+    assert (entry.rows, entry.counts) == (kept, {"asked": 1, "read": 10})
+    assert held(read(spark, lake, table)) == [(size, "one") for size in range(kept)]
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])

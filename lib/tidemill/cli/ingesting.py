@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
 from tidemill.cli.refining import REASON
@@ -19,11 +18,10 @@ from tidemill.data import ledger
 from tidemill.data.balance import check_balance
 from tidemill.data.commit import commit
 from tidemill.data.kinds import kind_of
-from tidemill.data.kinds.kind import REASONS, FetchedKind, FileKind, Landed, LandedFile, LogKind
-from tidemill.data.landed_rows import good_rows, landed_columns, read_rows
+from tidemill.data.kinds.kind import FetchedKind, FileKind, Landed, LandedFile, LogKind
+from tidemill.data.landed_rows import accepted, good_rows, landed_columns, read_rows
 from tidemill.data.landing import (
     GONE,
-    count_rows,
     digest_files,
     inspect_files,
     landed_batch,
@@ -35,7 +33,7 @@ from tidemill.data.offsets import cut, new_ranges, unsettled_ranges
 from tidemill.data.quarantine import INGEST, build_rejected, rejected_files
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import bronze_table, quarantine_table
-from tidemill.data.worker_rows import WorkerRows
+from tidemill.data.worker_rows import FrameRows
 from tidemill.data.write import Batch
 
 if TYPE_CHECKING:
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
 
     from tidemill.cli.context import Context
     from tidemill.data.sources import Source
+    from tidemill.data.worker_rows import WorkerRows
 
 _SHOWN = 3
 _FILES = ("files_read", "files_known", "files_rejected", "files_ignored")
@@ -70,13 +69,13 @@ class Rows:
     """The rows of a batch, still unread.
 
     Args:
-        all: every landed row, or the accepted ones where workers write them; none where no file can be read.
+        all: the landed rows, of which workers keep the accepted ones; none where no file can be read.
         suspects: those among which the rejected ones are.
         more: columns to land beyond the contract's.
         rejected: rows of the quarantine that are known already: whole files.
     """
 
-    all: DataFrame | WorkerRows | None
+    all: WorkerRows | FrameRows | None
     suspects: Callable[[], DataFrame]
     more: tuple[str, ...] = ()
     rejected: tuple[dict[str, Any], ...] = ()
@@ -160,7 +159,8 @@ def _ingest_log(context: Context, source: Source, kind: LogKind) -> Ingested:
     for batch, part in batches:
         context.progress.say(f"{source.name}: {sum(stop - start for start, stop in part.values())} record(s)")
         frame = kind.read(context.spark, contract, part)
-        done.append(_land(context, source, batch, Rows(frame, lambda frame=frame: frame), {}))  # type: ignore[misc]
+        landed = FrameRows(frame, {"batch_id": batch.batch_id}, accepted)
+        done.append(_land(context, source, batch, Rows(landed, lambda frame=frame: frame), {}))  # type: ignore[misc]
     return Ingested(tuple(done))
 
 
@@ -169,16 +169,10 @@ def _land(context: Context, source: Source, batch: Batch, rows: Rows, facts: Map
     contract, quarantine = context.contract(source), quarantine_table(source)
     bronze = bronze_table(source, contract, rows.more)
     read = malformed = 0
-    if isinstance(rows.all, WorkerRows):
+    if rows.all is not None:
         written = commit(context.lake, bronze, batch, rows.all)
         read = written.entry.counts["read"]
         malformed = read - written.entry.rows
-    elif rows.all is not None:
-        seen = Observation()
-        good = rows.all.observe(seen, *count_rows()).where(F.col(REASONS).isNull())
-        written = commit(context.lake, bronze, batch, good.withColumn("batch_id", F.lit(batch.batch_id)))
-        counted: Any = seen.get if written.written else next(rows.all.agg(*count_rows()).toLocalIterator())
-        read, malformed = int(counted["read"]), int(counted["malformed"])
     else:
         written = commit(context.lake, bronze, batch, pa.Table.from_pylist([], schema=delta_schema(bronze.columns)))
     failpoint("ingest.between_tables", source.name)

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
+
+from tidemill.data.plain_files import beyond_files
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import pyarrow.dataset as ds
     from deltalake import DeltaTable
+
+_PARTITION = "partition."
 
 
 def arrow_dataset(table: DeltaTable, path: Path) -> ds.Dataset:
     """The files of the opened version of a table.
 
     deltalake would open them through a file system written in Python. Arrow's threads then hold Python objects, and one
-    that lets go of them while the interpreter ends brings the whole process down: about one in a hundred.
+    that lets go of them while the interpreter ends brings the whole process down: about one in a hundred. It also takes
+    a file whose log entry has bounds of some columns for one without a value of any other, and leaves out its rows.
 
     Args:
         table: opened at the version that is wanted.
         path: of the table's folder.
     """
-    return table.to_pyarrow_dataset(filesystem=SubTreeFileSystem(str(path), LocalFileSystem()))
+    if beyond_files(table):
+        return table.to_pyarrow_dataset()  # which refuses by name what it cannot read
+    actions = pa.table(table.get_add_actions(flatten=True))
+    names = ["path", *(name for name in actions.column_names if name.startswith(_PARTITION))]
+    files = [
+        (path / unquote(action.pop("path")), {name.removeprefix(_PARTITION): value for name, value in action.items()})
+        for action in actions.select(names).to_pylist()
+    ]
+    return dataset_of(files, pa.schema(table.schema()))
+
+
+def dataset_of(files: Sequence[tuple[Path, Mapping[str, Any]]], schema: pa.Schema) -> ds.Dataset:
+    """Files, each with the values of partition columns that it does not hold, as a dataset."""
+    return ds.FileSystemDataset.from_paths(
+        [str(path) for path, _ in files],
+        schema=schema,
+        format=ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")),
+        filesystem=LocalFileSystem(),
+        partitions=[_expression(partition, schema) for _, partition in files],
+    )
+
+
+def _expression(partition: Mapping[str, Any], schema: pa.Schema) -> ds.Expression:
+    found = ds.scalar(True)
+    for name, value in partition.items():
+        held = ds.field(name)
+        typed = ds.scalar(pa.scalar(value, schema.field(name).type))
+        found = found & (held.is_null() if value is None else held == typed)
+    return found

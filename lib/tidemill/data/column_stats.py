@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tidemill.data.parquet_files import ABOVE_ALL
 from tidemill.data.read import open_table, version_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class ColumnStats:
     Args:
         rows: of the table.
         nulls: among them, or None where the log does not tell: Delta counts the first columns of a table only.
-        low, high: its least and largest value, or None.
+        low, high: its least and largest value, a long text as far as the log has it; None where it does not tell.
     """
 
     rows: int
@@ -40,7 +41,11 @@ def column_stats(lake: Lake, table: Table) -> dict[str, ColumnStats]:
     for name in (n for n in table.names if n not in table.partitions):
         nulls = [f.get(f"null_count.{name}") for f in files]
         counted = sum(int(n) for n in nulls if n is not None) if all(n is not None for n in nulls) else None
-        lows = [f[f"min.{name}"] for f in files if f.get(f"min.{name}") is not None]
-        highs = [f[f"max.{name}"] for f in files if f.get(f"max.{name}") is not None]
-        found[name] = ColumnStats(rows, counted, min(lows, default=None), max(highs, default=None))
+        valued = [f for f in files if f.get(f"null_count.{name}") != f["num_records"]]
+        lows, highs = [f.get(f"min.{name}") for f in valued], [f.get(f"max.{name}") for f in valued]
+        told = bool(valued) and None not in lows and None not in highs
+        high = max(highs) if told else None
+        if isinstance(high, str):
+            high = high.removesuffix(ABOVE_ALL)
+        found[name] = ColumnStats(rows, counted, min(lows) if told else None, high)
     return found

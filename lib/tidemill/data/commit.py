@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from tidemill.data.tables import Lake, Table
-    from tidemill.data.worker_rows import WorkerRows
+    from tidemill.data.worker_rows import FrameRows, WorkerRows
 
 
 def derived_batch(table: Table, inputs: dict[str, Any], cause: str = "new") -> Batch:
@@ -69,7 +69,7 @@ def commit(
     lake: Lake,
     table: Table,
     batch: Batch,
-    rows: DataFrame | WorkerRows | pa.Table,
+    rows: DataFrame | FrameRows | WorkerRows | pa.Table,
     *,
     counts: Mapping[str, int] | None = None,
     replace: Slice | None = None,
@@ -80,9 +80,10 @@ def commit(
         lake: where, and who writes.
         table: the table; created here if it does not exist.
         batch: the identity and inputs of the rows.
-        rows: a frame with the table's columns; or rows that workers write, which are only appended; or an Arrow table,
-            for small tables that are only appended to and need no JVM.
-        counts: the step's counts, kept with the batch; those of rows that workers write gain `read`.
+        rows: a frame with the table's columns, the rows of a partition together in each of its parts; or rows of which
+            workers leave some out, which are only appended; or an Arrow table, for small tables that are only appended
+            to and need no JVM.
+        counts: the step's counts, kept with the batch; those of rows of which some are left out gain `read`.
         replace: the rows that these take the place of; without it the rows are appended.
 
     Returns:

@@ -54,7 +54,8 @@ def data_files(lake: Lake, table: Table, only: Mapping[str, str] | None = None) 
     version = version_of(lake, table)
     if version is None:
         return []
-    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True)).to_pylist()
+    wanted = ["path", "size_bytes", "num_records", *(f"partition.{name}" for name in table.partitions)]
+    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True)).select(wanted).to_pylist()
     base = lake.path(table)
     found = [
         DataFile(
@@ -65,6 +66,6 @@ def data_files(lake: Lake, table: Table, only: Mapping[str, str] | None = None) 
         )
         for action in actions
     ]
-    wanted = (only or {}).items()
-    kept = [file for file in found if all(str(file.partition[name]) == value for name, value in wanted)]
+    asked = (only or {}).items()
+    kept = [file for file in found if all(str(file.partition[name]) == value for name, value in asked)]
     return sorted(kept, key=lambda file: file.path)

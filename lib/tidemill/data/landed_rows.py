@@ -81,14 +81,15 @@ def good_rows(
 ) -> WorkerRows:
     """The rows of files for bronze, without those that are rejected, still to be read and written by workers."""
     make = partial(_of_file, kind, contract, landed_columns(contract, files))
-    return WorkerRows(session, _items(files), make, {"batch_id": batch_id}, _accepted)
+    return WorkerRows(session, _items(files), make, {"batch_id": batch_id}, accepted)
 
 
 def _items(files: Sequence[Landed]) -> list[tuple[Landed, int]]:
     return [(f, f.file.size) for f in files]
 
 
-def _accepted(batch: pa.RecordBatch) -> pa.RecordBatch:
+def accepted(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The landed rows without a reason against them."""
     reasons = batch.column(REASONS)
     return batch if reasons.null_count == batch.num_rows else batch.filter(reasons.is_null())
 

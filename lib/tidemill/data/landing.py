@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import functions as F
 
 from tidemill.core.digest import digest_of, digest_of_file
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data.file_tasks import answers, map_files
-from tidemill.data.kinds.kind import REASONS, FileKind, Inspection, Landed, LandedFile
+from tidemill.data.kinds.kind import FileKind, Inspection, Landed, LandedFile
 from tidemill.data.write import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pyspark.sql import Column, SparkSession
+    from pyspark.sql import SparkSession
 
     from tidemill.data.contract import Contract
     from tidemill.data.ledger import Entry
@@ -218,8 +217,3 @@ def _inspected(kind: FileKind, contract: Contract, item: tuple[int, Path]) -> It
             ]
         ),
     )
-
-
-def count_rows() -> list[Column]:
-    """The aggregates `read` and `malformed` over landed rows."""
-    return [F.count(F.lit(1)).alias("read"), F.count(REASONS).alias("malformed")]

@@ -34,6 +34,7 @@ _BYTES_OF_A_GROUP = 128 << 20  # in memory; rows may be wide
 _LARGEST = 256 << 20  # bytes of a file, about: what is more goes to the next
 _TRIED = 4096  # rows that tell whether values come again
 _LONGEST = 32  # characters of a bound, as Delta keeps them
+ABOVE_ALL = "\U0010ffff"  # after a prefix: more than all that begin with it
 _PLAIN_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _BOUNDLESS = (pa.types.is_boolean, pa.types.is_binary, pa.types.is_nested)
 
@@ -90,6 +91,8 @@ class _File:
     made: int = 0
     name: str = ""
     held: list[pa.RecordBatch] = field(default_factory=list)
+    held_rows: int = 0
+    held_bytes: int = 0
     spans: dict[str, list[_Span]] = field(default_factory=dict)
     collected: list[pq.FileMetaData] = field(default_factory=list)
     sink: pa.NativeFile | None = None
@@ -103,14 +106,16 @@ class _File:
     def add(self, piece: Piece) -> None:
         """Takes rows, and writes a row group where there are enough for one."""
         self.made += piece.made
-        self.held.append(piece.rows.select(self.target.schema.names).cast(self.target.schema))
-        rows, held = (sum(batch.num_rows for batch in self.held), sum(batch.nbytes for batch in self.held))
-        if rows >= _ROWS_OF_A_GROUP or held >= _BYTES_OF_A_GROUP:
+        batch = piece.rows.select(self.target.schema.names).cast(self.target.schema)
+        self.held.append(batch)
+        self.held_rows += batch.num_rows
+        self.held_bytes += batch.nbytes
+        if self.held_rows >= _ROWS_OF_A_GROUP or self.held_bytes >= _BYTES_OF_A_GROUP:
             self._write_group()
 
     def close(self) -> pa.RecordBatch:
         """Ends the file, and answers what a commit has to say of it; without a path where there were no rows."""
-        if any(batch.num_rows for batch in self.held):
+        if self.held_rows:
             self._write_group()
         size, rows, stats = 0, 0, {}
         if self.writer is not None and self.sink is not None:
@@ -120,12 +125,13 @@ class _File:
             rows = self.collected[0].num_rows
             stats = {"numRecords": rows, **_bounds(self.spans)}
         row = {"path": self.name, "partition": json.dumps(dict(self.partition)), "size": size, "rows": rows}
-        row |= {"made": self.made, "stats": json.dumps(stats, allow_nan=False)}
+        # Not in ASCII: delta-rs does not read the escapes of rare characters as they are meant.
+        row |= {"made": self.made, "stats": json.dumps(stats, allow_nan=False, ensure_ascii=False)}
         return pa.RecordBatch.from_pylist([row], schema=_WRITTEN_ARROW)
 
     def _write_group(self) -> None:
         rows = pa.Table.from_batches(self.held, self.target.schema)
-        self.held = []
+        self.held, self.held_rows, self.held_bytes = [], 0, 0
         if self.writer is None:
             self.name = f"{_place(self.partition)}part-{uuid.uuid4()}.snappy.parquet"
             path = self.target.folder / self.name
@@ -162,7 +168,10 @@ def _span(column: pa.ChunkedArray) -> _Span:
         pa.types.is_floating(kind) and pc.any(pc.is_nan(column)).as_py()
     ):
         return _Span(nulls, bounded=False)
-    found = pc.min_max(column).as_py()
+    try:
+        found = pc.min_max(column).as_py()
+    except (OverflowError, ValueError):  # a time that Python has not, or a text of bytes that are none
+        return _Span(nulls, bounded=False)
     return _Span(nulls, True, found["min"], found["max"])
 
 
@@ -173,7 +182,7 @@ def _repeats(column: pa.ChunkedArray) -> bool:
 
 
 def _leaf(column: pa.Field) -> str:
-    """The name of the values of a column in a file."""
+    """The name of the values of a column in a file; of lists within lists none, which do without a dictionary."""
     return f"{column.name}.list.element" if pa.types.is_list(column.type) else column.name
 
 
@@ -184,7 +193,7 @@ def _place(partition: Mapping[str, str | None]) -> str:
 
 
 def _bounds(spans: Mapping[str, Sequence[_Span]]) -> dict[str, dict[str, Any]]:
-    """Nulls, least and largest values of columns, as Delta's log has them; none that might leave out a row."""
+    """Nulls, least and largest values of columns, as Delta's log has them; no bounds that could leave out a row."""
     bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
     for name, groups in spans.items():
         bounds["nullCount"][name] = sum(group.nulls for group in groups)
@@ -202,9 +211,11 @@ def _least(value: Any) -> Any:
 
 
 def _largest(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}\U0010ffff"
-    return _as_json(value)
+    if not isinstance(value, str):
+        return _as_json(value)
+    if len(value) <= _LONGEST:
+        return value
+    return None if value[_LONGEST] == ABOVE_ALL else value[:_LONGEST] + ABOVE_ALL
 
 
 def _as_json(value: Any) -> Any:
@@ -214,5 +225,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return float(value) if Decimal(repr(float(value))) == value else None
+        text = repr(float(value))
+        return float(value) if Decimal(text) == value and "e" not in text else None  # delta-rs reads no exponents
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
-from pyarrow.fs import LocalFileSystem
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import write_json
+from tidemill.data.arrow_files import dataset_of
 from tidemill.data.read import layout_of, open_table, version_of
 from tidemill.data.schema import delta_schema
 
@@ -96,10 +95,11 @@ def pin(lake: Lake, table: Table, name: str, only: Mapping[str, str] | None = No
     version = version_of(lake, table)
     if version is None:
         return None
-    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True)).to_pylist()
+    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
+    beside = [name for name in actions.column_names if name.startswith(_PARTITION)]
     files = [
         PinnedFile(a["path"], int(a["size_bytes"]), int(a["num_records"]), _partition(a))
-        for a in actions
+        for a in actions.select(["path", "size_bytes", "num_records", *beside]).to_pylist()
         if all(str(a[_PARTITION + key]) == value for key, value in (only or {}).items())
     ]
     buckets, period = layout_of(lake, table) if table.entity is not None else (None, None)
@@ -139,15 +139,8 @@ def read_pin(root: Path, pin: Pin, columns: list[str] | None = None) -> pa.Table
         TidemillError: E_PIN (data) where a file is gone or has another size.
     """
     paths = _pinned_paths(root, pin)
-    schema = delta_schema(pin.columns)
-    found = ds.FileSystemDataset.from_paths(
-        [str(path) for path in paths],
-        schema=schema,
-        format=ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")),
-        filesystem=LocalFileSystem(),
-        partitions=[_expression(file, schema) for file in pin.files],
-    )
-    return found.to_table(columns=columns)
+    files = [(path, file.partition) for path, file in zip(paths, pin.files, strict=True)]
+    return dataset_of(files, delta_schema(pin.columns)).to_table(columns=columns)
 
 
 def _pinned_paths(root: Path, pin: Pin) -> list[Path]:
@@ -164,15 +157,6 @@ def _pinned_paths(root: Path, pin: Pin) -> list[Path]:
                 exit_code=Exit.DATA,
             )
     return [folder / file.path for file in pin.files]
-
-
-def _expression(file: PinnedFile, schema: pa.Schema) -> ds.Expression:
-    found = ds.scalar(True)
-    for name, value in file.partition.items():
-        held = ds.field(name)
-        typed = ds.scalar(pa.scalar(value, schema.field(name).type))
-        found = found & (held.is_null() if value is None else held == typed)
-    return found
 
 
 def _partition(action: dict[str, Any]) -> dict[str, str | int | None]:

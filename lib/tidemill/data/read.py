@@ -28,12 +28,17 @@ def read(spark: SparkSession, lake: Lake, table: Table) -> DataFrame:
     """The table as a frame, pinned to its last ledgered version.
 
     Raises:
-        TidemillError: E_NO_TABLE (no input) where it holds nothing yet.
+        TidemillError: E_NO_TABLE (no input) where it holds nothing yet; E_TABLE_DAMAGED (data) where a file is gone or
+            was cut.
     """
     version = _required(lake, table)
     newest = open_table(lake, table)
     passed = newest.version() != version
-    frame = frame_of_files(spark, open_table(lake, table, version) if passed else newest, lake.path(table))
+    pinned = open_table(lake, table, version) if passed else newest
+    try:
+        frame = frame_of_files(spark, pinned, lake.path(table))
+    except OSError as error:
+        raise _damaged(lake, table, str(error)) from error
     if frame is not None:
         return frame
     reader = spark.read.format("delta")

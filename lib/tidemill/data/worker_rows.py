@@ -52,6 +52,20 @@ class WorkerRows:
 
 
 @dataclass(frozen=True)
+class FrameRows:
+    """The rows of one batch in a frame that has more of them.
+
+    Args:
+        frame: all rows.
+        partition, keep: as of `WorkerRows`.
+    """
+
+    frame: DataFrame
+    partition: Mapping[str, str]
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch] = as_made
+
+
+@dataclass(frozen=True)
 class WrittenFiles:
     """Files in a table's folder that no commit names yet.
 
@@ -66,29 +80,32 @@ class WrittenFiles:
     made: int
 
 
-def write_files(folder: Path, table: Table, rows: WorkerRows) -> WrittenFiles:
-    """Lets workers make and write rows: one file a task, or more where it grows large.
+def write_files(folder: Path, table: Table, rows: WorkerRows | FrameRows) -> WrittenFiles:
+    """Lets workers write rows: one file a task, or more where it grows large.
 
     Args:
         folder: of the table.
         table: says the columns, and those whose least and largest values are kept.
-        rows: what to make.
+        rows: what to make, or all that were made.
     """
-    work = partial(_write_task, _target(folder, table), rows.make, rows.keep, dict(rows.partition))
+    target, partition = _target(folder, table), dict(rows.partition)
+    if isinstance(rows, FrameRows):
+        return _written(table, rows.frame.mapInArrow(partial(_write_kept, target, rows.keep, partition), WRITTEN))
+    work = partial(_write_task, target, rows.make, rows.keep, partition)
     return _written(table, map_tasks(rows.session, rows.items, work, WRITTEN))
 
 
-def write_frame(folder: Path, table: Table, rows: DataFrame) -> WrittenFiles:
+def write_frame(folder: Path, table: Table, frame: DataFrame) -> WrittenFiles:
     """Lets workers write the rows of a frame, in its order: a file for each run of rows of one partition.
 
     Args:
         folder: of the table.
         table: says the columns, and those whose least and largest values are kept.
-        rows: with the table's columns; in each of the frame's parts the rows of a partition lie together.
+        frame: with the table's columns; in each of its parts the rows of a partition lie together.
     """
-    plain = rows.select(*[f"`{name}`" for name in table.names])
-    work = partial(_write_part, _target(folder, table), table.partitions)
-    return _written(table, plain.mapInArrow(work, WRITTEN))
+    # By Spark's rules, which fail where a value does not fit: Arrow would make texts of its own.
+    typed = frame.selectExpr(*[f"cast(`{name}` as {kind}) as `{name}`" for name, kind in table.columns])
+    return _written(table, typed.mapInArrow(partial(_write_runs, _target(folder, table), table.partitions), WRITTEN))
 
 
 def _target(folder: Path, table: Table) -> Target:
@@ -113,11 +130,19 @@ def _write_task(
     partition: Mapping[str, str],
     items: Sequence[Any],
 ) -> Iterator[pa.RecordBatch]:
-    pieces = (Piece(partition, keep(batch), batch.num_rows) for item in items for batch in make(item))
-    return write_pieces(target, pieces)
+    return _write_kept(target, keep, partition, (batch for item in items for batch in make(item)))
 
 
-def _write_part(
+def _write_kept(
+    target: Target,
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch],
+    partition: Mapping[str, str],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    return write_pieces(target, (Piece(partition, keep(batch), batch.num_rows) for batch in batches))
+
+
+def _write_runs(
     target: Target, partitions: Sequence[str], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     return write_pieces(target, (piece for batch in batches for piece in _runs(batch, partitions)))
@@ -125,14 +150,16 @@ def _write_part(
 
 def _runs(batch: pa.RecordBatch, partitions: Sequence[str]) -> Iterator[Piece]:
     """The rows of a batch, cut where a partition column changes."""
-    changes = np.zeros(max(batch.num_rows - 1, 0), np.bool_)
+    if not batch.num_rows:
+        return
+    changes = np.zeros(batch.num_rows - 1, np.bool_)
     for name in partitions:
         numbers = batch.column(name).dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
         changes |= numbers[1:] != numbers[:-1]
     starts = [0, *(np.flatnonzero(changes) + 1).tolist(), batch.num_rows]
     for start, stop in pairwise(starts):
         rows = batch.slice(start, stop - start)
-        values = {name: rows.column(name)[0].as_py() for name in partitions} if rows.num_rows else {}
+        values = {name: rows.column(name)[0].as_py() for name in partitions}
         # As Delta's log has them: texts, and an empty one is none.
         texts = {name: None if value is None or value == "" else str(value) for name, value in values.items()}
         yield Piece(texts, rows, rows.num_rows)

@@ -22,7 +22,7 @@ from tidemill.data.tables import (
     Lake,
     Table,
 )
-from tidemill.data.worker_rows import WorkerRows, WrittenFiles, write_files, write_frame
+from tidemill.data.worker_rows import FrameRows, WorkerRows, WrittenFiles, write_files, write_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,17 +108,18 @@ def write_rows(
     path: Path,
     table: Table,
     batch: Batch,
-    rows: DataFrame | WorkerRows | pa.Table,
+    rows: DataFrame | FrameRows | WorkerRows | pa.Table,
     metadata: dict[str, Any],
     replace: Slice | None,
 ) -> None:
     """Writes rows as one Delta commit that carries the batch's metadata.
 
-    Workers that write say themselves how many rows there were: the metadata gain `rows`, and of rows that they make the
-    count `read`. Spark writes what takes the place of other rows, and into tables that want more than plain files.
+    Workers that write say themselves how many rows there were: the metadata gain `rows`, and where some may be left out
+    the count `read`. Spark writes what takes the place of other rows, and into tables that want more than plain files.
+    The transaction identifier is for those who read the log: that a batch comes once is the primitive's business.
     """
     application = f"tidemill:{table.label}:{batch.batch_id}"
-    if isinstance(rows, WorkerRows):
+    if isinstance(rows, (WorkerRows, FrameRows)):
         _require_append(replace)
         written = write_files(path, table, rows)
         counted = metadata | {"rows": written.rows, "counts": metadata["counts"] | {"read": written.made}}
