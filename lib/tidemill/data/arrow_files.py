@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
-from tidemill.data.plain_files import beyond_files
+from tidemill.data.plain_files import beyond_files, logged_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from deltalake import DeltaTable
-
-_PARTITION = "partition."
 
 
 def arrow_dataset(table: DeltaTable, path: Path) -> ds.Dataset:
@@ -33,12 +30,7 @@ def arrow_dataset(table: DeltaTable, path: Path) -> ds.Dataset:
     """
     if beyond_files(table):
         return table.to_pyarrow_dataset()  # which refuses by name what it cannot read
-    actions = pa.table(table.get_add_actions(flatten=True))
-    names = ["path", *(name for name in actions.column_names if name.startswith(_PARTITION))]
-    files = [
-        (path / unquote(action.pop("path")), {name.removeprefix(_PARTITION): value for name, value in action.items()})
-        for action in actions.select(names).to_pylist()
-    ]
+    files = [(path / file.name, file.partition) for file in logged_files(table)]
     return dataset_of(files, pa.schema(table.schema()))
 
 

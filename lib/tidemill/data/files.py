@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-import pyarrow as pa
-
-from tidemill.data.plain_files import beyond_files
+from tidemill.data.plain_files import beyond_files, logged_files
 from tidemill.data.read import open_table, version_of
 
 if TYPE_CHECKING:
@@ -54,17 +51,10 @@ def data_files(lake: Lake, table: Table, only: Mapping[str, str] | None = None) 
     version = version_of(lake, table)
     if version is None:
         return []
-    wanted = ["path", "size_bytes", "num_records", *(f"partition.{name}" for name in table.partitions)]
-    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True)).select(wanted).to_pylist()
     base = lake.path(table)
     found = [
-        DataFile(
-            str(base / unquote(action["path"])),  # paths stand in the log as parts of a URI
-            int(action["size_bytes"]),
-            int(action["num_records"]),
-            {name: action[f"partition.{name}"] for name in table.partitions},
-        )
-        for action in actions
+        DataFile(str(base / file.name), file.size, file.rows, file.partition)
+        for file in logged_files(open_table(lake, table, version))
     ]
     asked = (only or {}).items()
     kept = [file for file in found if all(str(file.partition[name]) == value for name, value in asked)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from tidemill.data.plain_files import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +36,6 @@ _LARGEST = 256 << 20  # bytes of a file, about: what is more goes to the next
 _TRIED = 4096  # rows that tell whether values come again
 _LONGEST = 32  # characters of a bound, as Delta keeps them
 ABOVE_ALL = "\U0010ffff"  # after a prefix: more than all that begin with it
-_PLAIN_NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _BOUNDLESS = (pa.types.is_boolean, pa.types.is_binary, pa.types.is_nested)
 
 
@@ -133,7 +133,8 @@ class _File:
         rows = pa.Table.from_batches(self.held, self.target.schema)
         self.held, self.held_rows, self.held_bytes = [], 0, 0
         if self.writer is None:
-            self.name = f"{_place(self.partition)}part-{uuid.uuid4()}.snappy.parquet"
+            # The log says the values of a partition; the folders are for people, and for Spark where it reads by name.
+            self.name = f"{place_of(self.partition) or ''}part-{uuid.uuid4()}.snappy.parquet"
             path = self.target.folder / self.name
             path.parent.mkdir(parents=True, exist_ok=True)
             self.sink = pa.OSFile(str(path), "wb")
@@ -164,9 +165,8 @@ class _Span:
 
 def _span(column: pa.ChunkedArray) -> _Span:
     kind, nulls = column.type, column.null_count
-    if any(is_kind(kind) for is_kind in _BOUNDLESS) or (
-        pa.types.is_floating(kind) and pc.any(pc.is_nan(column)).as_py()
-    ):
+    boundless = any(is_kind(kind) for is_kind in _BOUNDLESS)
+    if boundless or (pa.types.is_floating(kind) and pc.any(pc.is_nan(column)).as_py()):
         return _Span(nulls, bounded=False)
     try:
         found = pc.min_max(column).as_py()
@@ -184,12 +184,6 @@ def _repeats(column: pa.ChunkedArray) -> bool:
 def _leaf(column: pa.Field) -> str:
     """The name of the values of a column in a file; of lists within lists none, which do without a dictionary."""
     return f"{column.name}.list.element" if pa.types.is_list(column.type) else column.name
-
-
-def _place(partition: Mapping[str, str | None]) -> str:
-    """The folders of a partition: for people alone, since the log says the values, so odd ones get none."""
-    named = {name: value for name, value in partition.items() if value is not None and _PLAIN_NAME.fullmatch(value)}
-    return "".join(f"{name}={value}/" for name, value in named.items())
 
 
 def _bounds(spans: Mapping[str, Sequence[_Span]]) -> dict[str, dict[str, Any]]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import write_json
 from tidemill.data.arrow_files import dataset_of
+from tidemill.data.plain_files import logged_files
 from tidemill.data.read import layout_of, open_table, version_of
 from tidemill.data.schema import delta_schema
 
@@ -22,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
     from tidemill.data.tables import Lake, Table
-
-_PARTITION = "partition."
 
 
 @dataclass(frozen=True)
@@ -95,12 +93,10 @@ def pin(lake: Lake, table: Table, name: str, only: Mapping[str, str] | None = No
     version = version_of(lake, table)
     if version is None:
         return None
-    actions = pa.table(open_table(lake, table, version).get_add_actions(flatten=True))
-    beside = [name for name in actions.column_names if name.startswith(_PARTITION)]
     files = [
-        PinnedFile(a["path"], int(a["size_bytes"]), int(a["num_records"]), _partition(a))
-        for a in actions.select(["path", "size_bytes", "num_records", *beside]).to_pylist()
-        if all(str(a[_PARTITION + key]) == value for key, value in (only or {}).items())
+        PinnedFile(file.path, file.size, file.rows, file.partition)
+        for file in logged_files(open_table(lake, table, version))
+        if all(str(file.partition[name]) == value for name, value in (only or {}).items())
     ]
     buckets, period = layout_of(lake, table) if table.entity is not None else (None, None)
     made = Pin(name, table.layer, table.name, version, table.columns, buckets, period, tuple(sorted(files, key=_path)))
@@ -157,10 +153,6 @@ def _pinned_paths(root: Path, pin: Pin) -> list[Path]:
                 exit_code=Exit.DATA,
             )
     return [folder / file.path for file in pin.files]
-
-
-def _partition(action: dict[str, Any]) -> dict[str, str | int | None]:
-    return {key.removeprefix(_PARTITION): value for key, value in action.items() if key.startswith(_PARTITION)}
 
 
 def _path(file: PinnedFile) -> str:

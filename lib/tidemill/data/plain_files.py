@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from deltalake import DeltaTable
@@ -25,18 +27,55 @@ _MAPPING = "delta.columnMapping.mode"
 _MOST_FILES = 256
 # Spark takes some characters of a path for a pattern, and writes others in a folder's name in another way.
 _PATTERN = re.compile(r"[*?\[\]{}\\]")
-_PLAIN_VALUE = re.compile(r"[\w.-]+", re.ASCII)
+_PLAIN_VALUE = re.compile(r"[\w.-]{1,100}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class LoggedFile:
+    """A file as the log names it.
+
+    Args:
+        path: below the table's folder, written as a part of a URI.
+        size: in bytes.
+        rows: of it.
+        partition: the values of the partition columns, which the file itself does not hold.
+    """
+
+    path: str
+    size: int
+    rows: int
+    partition: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The path as the file system has it."""
+        return unquote(self.path)
 
 
 def beyond_files(table: DeltaTable) -> list[str]:
     """The features of a table for which its files cannot be read as they are."""
     protocol = table.protocol()
     found = _BEYOND_FILES & {*(protocol.reader_features or ()), *(protocol.writer_features or ())}
-    if (
-        table.metadata().configuration.get(_MAPPING, "none") != "none"
-    ):  # protocols without lists of features have it, too
-        found |= {"columnMapping"}
-    return sorted(found)
+    # A protocol that is older than lists of features may have it, too.
+    mapped = table.metadata().configuration.get(_MAPPING, "none") != "none"
+    return sorted(found | ({"columnMapping"} if mapped else set()))
+
+
+def logged_files(table: DeltaTable) -> Iterator[LoggedFile]:
+    """The files of the version that a table is open at, in no order."""
+    partitions = table.metadata().partition_columns
+    # Of these columns alone: a bound may be a value that Python has not.
+    wanted = ["path", "size_bytes", "num_records", *(f"partition.{name}" for name in partitions)]
+    for action in pa.table(table.get_add_actions(flatten=True)).select(wanted).to_pylist():
+        partition = {name: action[f"partition.{name}"] for name in partitions}
+        yield LoggedFile(action["path"], int(action["size_bytes"]), int(action["num_records"]), partition)
+
+
+def place_of(partition: Mapping[str, Any]) -> str | None:
+    """The folders of a partition, each with a slash; None where a value is missing, or would be written otherwise."""
+    if any(value is None or not _PLAIN_VALUE.fullmatch(str(value)) for value in partition.values()):
+        return None
+    return "".join(f"{name}={value}/" for name, value in partition.items())
 
 
 def frame_of_files(spark: SparkSession, table: DeltaTable, folder: Path) -> DataFrame | None:
@@ -51,23 +90,17 @@ def frame_of_files(spark: SparkSession, table: DeltaTable, folder: Path) -> Data
     """
     from pyspark.sql.types import StructType  # here: who reads without Spark imports this module, too
 
-    if beyond_files(table) or _PATTERN.search(str(folder)):
-        return None
-    if len(table.file_uris()) > _MOST_FILES:
+    if beyond_files(table) or _PATTERN.search(str(folder)) or len(table.file_uris()) > _MOST_FILES:
         return None
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
-    partitions = table.metadata().partition_columns
-    named = [f"partition.{name}" for name in partitions]
     paths = []
-    for action in pa.table(table.get_add_actions(flatten=True)).select(["path", "size_bytes", *named]).to_pylist():
-        path = unquote(action["path"])  # paths stand in the log as parts of a URI
-        values = [str(action[name]) for name in named]
-        place = "".join(f"{name}={value}/" for name, value in zip(partitions, values, strict=True))
-        if not all(_PLAIN_VALUE.fullmatch(v) for v in values) or path.rpartition("/")[0] != place.rstrip("/"):
+    for file in logged_files(table):
+        place, path = place_of(file.partition), folder / file.name
+        if place is None or path.parent != folder / place:
             return None
-        if (size := (folder / path).stat().st_size) != action["size_bytes"]:
-            raise OSError(f"{path} has {size} bytes, and the log says {action['size_bytes']}")
-        paths.append(str(folder / path))
+        if (size := path.stat().st_size) != file.size:
+            raise OSError(f"{file.name} has {size} bytes, and the log says {file.size}")
+        paths.append(str(path))
     if not paths:
         return spark.createDataFrame([], schema)
     frame = spark.read.schema(schema).option("basePath", str(folder)).parquet(*sorted(paths))

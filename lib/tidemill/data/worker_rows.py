@@ -62,7 +62,7 @@ class FrameRows:
 
     frame: DataFrame
     partition: Mapping[str, str]
-    keep: Callable[[pa.RecordBatch], pa.RecordBatch] = as_made
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
 @dataclass(frozen=True)
