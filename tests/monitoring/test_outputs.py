@@ -12,7 +12,7 @@ from monitoring.test_drift import LIMITS
 from monitoring.test_drifting import profiled
 from tidemill.cli import outputs, profiling
 from tidemill.cli.judging import Scored
-from tidemill.cli.skew import find_skew
+from tidemill.cli.skew import find_online_skew
 from tidemill.core.config import Layout
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.schema import delta_schema
@@ -136,6 +136,6 @@ def test_values_that_differ_online_are_told_of_the_newest_comparison(tmp_path: P
     ]  # fmt: skip
     commit(lake, PARITY, derived_batch(PARITY, {}), pa.Table.from_pylist(rows, schema=delta_schema(PARITY.columns)))
     context = SimpleNamespace(lake=lake, use_case=SimpleNamespace(name="shop"), as_of=FIRST + timedelta(days=2))
-    (found,) = find_skew(cast("Context", context))
+    (found,) = find_online_skew(cast("Context", context))
     assert (found.severity, found.kind, found.subject) == ("warn", "skew", "orders_v1.sum")
     assert found.text == "of 50 online values compared with gold at 2026-01-02T00:00:00Z: 2 different"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from service_ground import ANN, NOW, PLAN
+from service_ground import ANN, HOUR, NOW, PLAN
 from tidemill.core.time import days, format_time
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake
@@ -58,6 +58,7 @@ def test_what_has_no_value_has_the_one_that_is_declared_for_that(place: Place) -
     settings = place.settings.model_copy(update={"unknown": "score"})
     (found,) = build_answers(served, [Inquiry(asked)], rows, settings, NOW)
     assert isinstance(found, list)
+    assert {answer.batch_as_of for answer in found} == {None}  # batch knows of no basket
     assert [answer.features["events_count_10d"] for answer in found] == [0.0, 0.0, 0.0, 3.0]
     assert [answer.features["recency_days"] for answer in found] == [None, None, None, 20.0]
     assert [answer.score for answer in found] == [pytest.approx(s, abs=1e-12) for s in (0.75, 0.5, 0.5, 0.78)]
@@ -121,6 +122,7 @@ def test_a_sample_of_the_answers_is_kept_in_delta(serve: Serve, place: Place) ->
         ("shop", "dee", "1", "no_score"),
     ]
     assert rows[0]["as_of"] == NOW - days(2 / 24)
+    assert [row["batch_as_of"] for row in rows] == [None, None, NOW - HOUR]  # ann's views speak for two times
     assert '"basket_part": 0.2' in rows[0]["features"]
     assert 'tidemill_request_log_rows_total{outcome="written"} 3.0' in running.client.get("/metrics").text
 
@@ -130,7 +132,7 @@ def test_answers_beyond_what_may_wait_are_dropped_and_counted(place: Place) -> N
     settings = place.settings.model_copy(update={"log_share": 1.0, "log_rows": 1})
     log = RequestLog(Lake(place.root / "nowhere", "test"), settings, metrics)
     served = load_served(place.registry, place.registry.version("shop", "1"))
-    answer = Answer("ann", "ok", 0.5, 1.0, NOW, 1.0, {"x": float("nan"), "y": None, "z": "ü"})
+    answer = Answer("ann", "ok", 0.5, 1.0, NOW, 1.0, NOW, {"x": float("nan"), "y": None, "z": "ü"})
     for _ in range(13):
         log.add(served, [answer], NOW)
     assert b'tidemill_request_log_rows_total{outcome="dropped"} 3.0' in metrics.text()
@@ -154,7 +156,7 @@ def test_a_write_that_fails_is_tried_again_after_a_pause(place: Place, monkeypat
     settings = place.settings.model_copy(update={"log_share": 1.0, "log_rows": 1, "log_seconds": 0.2})
     log = RequestLog(Lake(place.root / "nowhere", "test"), settings, metrics)
     served = load_served(place.registry, place.registry.version("shop", "1"))
-    log.add(served, [Answer("ann", "ok", 0.5, 1.0, NOW, 1.0, {})], NOW)
+    log.add(served, [Answer("ann", "ok", 0.5, 1.0, NOW, 1.0, NOW, {})], NOW)
     writer = threading.Thread(target=log.run, args=(stopped,))
     writer.start()
     until = time.monotonic() + 60

@@ -81,6 +81,8 @@ class Answer:
         prediction: the decision at the threshold, the number of the predicted class, or the value itself.
         as_of: what the oldest of its features speak for; None where there are none.
         age: seconds since then.
+        batch_as_of: the as-of time at which batch scores the same features; None where views speak for several times,
+            or the caller gave values.
         features: what was scored.
         reasons: the features that moved the score most, largest first; None where none are asked for, there is no
             score, or nothing explains the model.
@@ -94,6 +96,7 @@ class Answer:
     prediction: float | None
     as_of: datetime | None
     age: float | None
+    batch_as_of: datetime | None
     features: Mapping[str, Value]
     reasons: tuple[Reason, ...] | None = None
     predicted_class: str | None = None
@@ -157,15 +160,17 @@ def _answers(
         finite = bool(np.isfinite(outputs[at]).all())
         told = finite and not refused
         shares = _shares(served, said, at) if told else None
-        oldest = min(row.seconds.values(), default=None)
+        times = sorted({*row.seconds.values()})
+        oldest = from_micros(times[0] * 1_000_000) if times else None
         found.append(
             Answer(
                 item.key,
                 status if finite or refused else NO_SCORE,
                 float(said.score[at]) if told else None,
                 float(said.prediction[at]) if told else None,
-                None if oldest is None else from_micros(oldest * 1_000_000),
-                None if oldest is None else now.timestamp() - oldest,
+                oldest,
+                None if oldest is None else (now - oldest).total_seconds(),
+                oldest if len(times) == 1 and not item.given else None,
                 features[at],
                 why[at] if told and why is not None else None,
                 None if shares is None else served.scorer.classes[int(said.prediction[at])],

@@ -42,9 +42,10 @@ REQUESTS = Table(
         ("prediction", "double"),
         ("probabilities", "array<double>"),
         ("as_of", "timestamp"),
+        ("batch_as_of", "timestamp"),
         ("features", "string"),
     ),
-    evolves=True,  # answers that were logged before there were several classes stay as they are
+    evolves=True,  # answers that older releases logged stay as they are
 )
 LOG = logging.getLogger(__name__)
 _BATCHES_HELD = 10
@@ -123,6 +124,7 @@ def _row(served: Served, answer: Answer, now: datetime) -> dict[str, Any]:
         "prediction": answer.prediction,
         "probabilities": None if answer.probabilities is None else list(answer.probabilities.values()),
         "as_of": answer.as_of,
+        "batch_as_of": answer.batch_as_of,
         "features": json.dumps({n: _plain(v) for n, v in answer.features.items()}, ensure_ascii=False),
     }
 
