@@ -80,10 +80,11 @@ class Materialize(Section):
 
 
 class Maintain(Section):
-    """Compaction and retention."""
+    """Compaction, retention, and names in a catalog."""
 
     target_files: Positive
     retention_hours: Annotated[int, Field(ge=0)]
+    catalog: Annotated[str, Field(pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)?)?$")]
 
 
 class Config(Section):
