@@ -22,8 +22,8 @@ import redis
 from conftest import make_shop_in
 from deltalake import DeltaTable
 from servers.process import PORTS, free_port
-from shopkeeping import AS_OF, contents, delivery
-from tidemill.cli.job import HOME
+from shopkeeping import AS_OF, contents, orders
+from tidemill.core.home import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,24 +62,66 @@ def trial() -> Iterator[Trial]:
     folder = Path(tempfile.mkdtemp(prefix="tidemill-trial-"))
     folder.chmod(0o755)  # PostgreSQL runs as another user
     try:
-        found = script("services", "start", folder / "services", TIDEMILL_PORTS=str(free_ports()))
-        found |= script("cluster", "start", folder / "cluster", TIDEMILL_MASTER_PORT=str(free_ports()))
-        yield Trial(folder, found)
+        first = free_ports()
+        ports = {"TIDEMILL_PORTS": str(first), "TIDEMILL_MASTER_PORT": str(first + 10)}
+        yield Trial(folder, script("trial", "start", folder, **ports))
     finally:
-        script("cluster", "stop", folder / "cluster")
-        script("services", "stop", folder / "services")
+        script("trial", "stop", folder)
         shutil.rmtree(folder)
 
 
+@pytest.fixture
+def cluster(trial: Trial) -> Trial:
+    """With both of its workers."""
+    folder = trial.folder / "cluster"
+    if not (folder / "worker-1.pid").exists():
+        script("cluster", "stop", folder)
+        found = script("cluster", "start", folder, TIDEMILL_MASTER_PORT=str(free_ports()))
+        trial.variables.update(found)
+    return trial
+
+
 @pytest.fixture(params=TOLERANCE)
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+def shop(request: pytest.FixtureRequest, trial: Trial, tmp_path: Path) -> Shop:
+    """Whose orders come through a topic: good ones, one of the wrong type, and one that is cut off."""
     made = make_shop_in(tmp_path)("local")
-    file = made.repo / "shop.py"
+    file, topic = made.repo / "shop.py", f"orders-{request.param}"
     if request.param == "XGBoost":
         text = file.read_text("utf-8").replace("LogisticRegression(regParam=0.1, maxIter=5)", "XGBoost(n_estimators=5)")
         file.write_text(text, encoding="utf-8")
-    made.deliver("orders.csv", delivery())
+    contract = made.repo / "contracts/shop/orders.yaml"
+    text = contract.read_text("utf-8")
+    landing = text[text.index("  - server: landing") : text.index("schema:")]
+    server: dict[str, Any] = {
+        "server": "topic",
+        "type": "kafka",
+        "host": trial.variables["TIDEMILL_KAFKA"],
+        "format": "kafka",
+    }
+    server |= {"customProperties": [{"property": "topic", "value": topic}]}
+    contract.write_text(text.replace(landing, f"  - {json.dumps(server)}\n"), encoding="utf-8")
+    rows = [{"Customer": who, "At": f"{at:%Y-%m-%d %H:%M:%S}", "Amount": amount} for who, at, amount in orders()]
+    rows.append({"Customer": "c001", "At": "not a time", "Amount": "1.00"})
+    produce(trial, topic, [json.dumps(row) for row in rows] + ['{"Customer": "c002", "At": '])
     return made
+
+
+def produce(trial: Trial, topic: str, values: list[str]) -> None:
+    """Makes a topic of two partitions and writes to it."""
+    from confluent_kafka import Producer
+    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.cimpl import NewTopic
+
+    address: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": trial.variables["TIDEMILL_KAFKA"],
+        "log_level": 0,
+    }
+    for made in AdminClient(address).create_topics([NewTopic(topic, 2, 1)]).values():
+        made.result(30)
+    producer = Producer(address)
+    for number, value in enumerate(values):
+        producer.produce(topic, value.encode(), partition=number % 2)
+    assert producer.flush(30) == 0
 
 
 def start(shop: Shop, root: Path, env: str, **variables: str) -> subprocess.Popen[str]:
@@ -118,24 +160,23 @@ def kill_in_the_middle(trial: Trial, process: subprocess.Popen[str], root: Path)
         assert process.poll() is None, process.communicate()[0][-6000:]
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    leader = int((trial.folder / "cluster/worker-1.pid").read_text(encoding="utf-8"))
-    os.killpg(leader, signal.SIGKILL)
+    noted = trial.folder / "cluster/worker-1.pid"
+    os.killpg(int(noted.read_text(encoding="utf-8")), signal.SIGKILL)
+    noted.unlink()
 
 
 def test_a_cluster_gives_what_one_machine_gives_even_when_a_worker_dies(
-    shop: Shop, trial: Trial, request: pytest.FixtureRequest, tmp_path: Path
+    shop: Shop, cluster: Trial, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     alone, spread = shop.root, tmp_path / "spread"
-    shutil.copytree(alone / "landing", spread / "landing")
     here = finish(start(shop, alone, "local"))
-    running = start(shop, spread, "trial", **trial.variables)
-    if (trial.folder / "cluster/worker-1.pid").exists():
-        kill_in_the_middle(trial, running, spread)
-        (trial.folder / "cluster/worker-1.pid").unlink()
+    running = start(shop, spread, "trial", **cluster.variables)
+    kill_in_the_middle(cluster, running, spread)
     there = finish(running)
 
     assert there["status"] == here["status"] == "ok"
     assert there["counts"] == here["counts"]
+    assert here["counts"]["quarantined"] == 2
     assert contents(spread, *EQUAL) == contents(alone, *EQUAL)
     expected, found = scores(alone), scores(spread)
     assert found.keys() == expected.keys()
@@ -145,20 +186,10 @@ def test_a_cluster_gives_what_one_machine_gives_even_when_a_worker_dies(
     # The services keep what stands below the root otherwise.
     assert not (spread / "mlflow/mlflow.db").exists()
     assert not (spread / "feast/online.db").exists()
-    registry = trial.variables["TIDEMILL_FEAST_REGISTRY"].replace("+psycopg", "")
+    registry = cluster.variables["TIDEMILL_FEAST_REGISTRY"].replace("+psycopg", "")
     with psycopg.connect(registry) as connection:
         names = connection.execute("select feature_service_name from feature_services").fetchall()
     assert ("shop",) in names
-    host, _, password = trial.variables["TIDEMILL_REDIS"].partition(",password=")
+    host, _, password = cluster.variables["TIDEMILL_REDIS"].partition(",password=")
     with redis.Redis(host=host.partition(":")[0], port=int(host.partition(":")[2]), password=password) as client:
         assert client.dbsize() == online_entities(alone)
-
-
-def test_the_broker_takes_topics(trial: Trial) -> None:
-    from confluent_kafka.admin import AdminClient
-    from confluent_kafka.cimpl import NewTopic
-
-    admin = AdminClient({"bootstrap.servers": trial.variables["TIDEMILL_KAFKA"], "log_level": 0})
-    for made in admin.create_topics([NewTopic("orders", num_partitions=2, replication_factor=1)]).values():
-        made.result(30)
-    assert len(admin.list_topics("orders", timeout=30).topics["orders"].partitions) == 2
