@@ -2,7 +2,8 @@
 # What travels to other machines, made below dist/: the wheel, the zip for --py-files, and a bill of materials. Without a
 # network: what builds the wheel is in the environment already.
 #   deploy/package.sh                 wheel, zip, bill of materials
-#   deploy/package.sh environment     the virtual environment as an archive for YARN, too (a gigabyte)
+#   deploy/package.sh environment     the virtual environment as an archive for YARN, too (a gigabyte); a virtual environment
+#                                     has no Python of its own: all machines need the one that made it, at the same place
 set -euo pipefail
 # shellcheck source=lib/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/setup.sh"
@@ -19,5 +20,6 @@ for wheel in "$dist"/*.whl; do cp "$wheel" "$dist/tidemill.zip"; done
 "$venv/bin/python" -I "$repo/deploy/bill_of_materials.py" "$repo" >"$dist/bill-of-materials.cdx.json"
 if [[ ${1:-} == environment ]]; then
   tar -C "$venv" -czf "$dist/environment.tar.gz" .
+  say "the archive works on machines that have $(readlink -f "$venv/bin/python")"
 fi
 (cd "$dist" && printf '%s\n' ./*)

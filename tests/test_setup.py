@@ -233,7 +233,7 @@ def test_help_lists_the_jobs_and_needs_no_set_up(tree: Tree) -> None:
     done = tree.run("spark-submit.sh", "--help")
     assert (done.returncode, done.stderr, tree.calls) == (0, "", [])
     assert "  build_features   The job build_features.\n" in done.stdout
-    assert "Environments (--env): databricks, kubernetes, local, standalone, trial, yarn." in done.stdout
+    assert "Environments (--env): databricks, kubernetes, local, pod, standalone, trial, yarn." in done.stdout
 
 
 # ----------------------------------------------------------------------------------------------------------- Java

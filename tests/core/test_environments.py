@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tidemill.cli.job import HOME
 from tidemill.core.config import load_config
+from tidemill.core.home import HOME
 
 SPARK = sorted((HOME / "conf/spark").glob("*.conf"))
 
@@ -36,7 +36,7 @@ def test_every_group_of_settings_is_explained(path: Path) -> None:
 def test_what_makes_rows_equal_is_equal_everywhere() -> None:
     same = ("spark.sql.session.timeZone", "spark.sql.parquet.outputTimestampType")
     found = {path.stem: [settings(path).get(name) for name in same] for path in SPARK}
-    assert set(found) == {"local", "trial", "standalone", "yarn", "kubernetes", "databricks"}
+    assert set(found) == {"local", "trial", "standalone", "yarn", "kubernetes", "pod", "databricks"}
     assert all(values == ["UTC", "TIMESTAMP_MICROS"] for values in found.values())
     options = [settings(path)["spark.driver.defaultJavaOptions"] for path in SPARK]
     assert all(text.startswith("-Duser.timezone=UTC -Duser.language=en -Duser.country=US") for text in options)

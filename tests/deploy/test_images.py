@@ -101,11 +101,13 @@ def check_command(entrypoint: Sequence[str], command: Sequence[str]) -> None:
 
 def test_every_stage_is_pinned_unprivileged_and_says_how_it_is() -> None:
     made = stages()
-    assert list(made) == ["", "service", "jobs"]
+    assert list(made) == ["", "service", "jobs", "start", "spark"]
     assert made["service"][0] == ("FROM", "${BASE}@${DIGEST} AS service")
     assert made["jobs"][0] == ("FROM", "service AS jobs")
-    assert ("ARG", "DIGEST") in made[""]
-    for name in ("service", "jobs"):
+    assert made["start"] == [("FROM", "${SPARK_BASE}@${SPARK_DIGEST} AS start")]
+    assert made["spark"][0] == ("FROM", "jobs AS spark")
+    assert {("ARG", "DIGEST"), ("ARG", "SPARK_DIGEST")} <= {*made[""]}
+    for name in ("service", "jobs", "spark"):
         instructions = [word for word, _ in made[name]]
         assert [rest for word, rest in made[name] if word == "USER"][-1] == "tidemill"
         assert "HEALTHCHECK" in instructions
@@ -146,6 +148,25 @@ def test_what_is_copied_is_enough_for_the_command(tmp_path: Path) -> None:
             cwd=tmp_path,
         )
         assert (done.returncode, done.stderr.split()[1]) == said
+
+
+def test_the_image_for_executors_has_spark_and_the_jars_where_it_says() -> None:
+    made = dict(re.findall(r"ln -s (\S+) (\S+)", " ".join(rest for word, rest in stages()["spark"] if word == "RUN")))
+    assert set(made.values()) == {"jars", "spark"}
+    (home,) = [link for link, name in made.items() if name == "spark"]
+    version = home.removeprefix(".venv/lib/").partition("/")[0]
+    assert ("ARG", f"BASE={version.replace('python', 'python:')}-slim-bookworm") in stages()[""]
+    import pyspark
+
+    assert (Path(pyspark.__file__).parent / "bin" / "spark-class").is_file()
+    (spark,) = [rest for word, rest in stages()[""] if word == "ARG" and rest.startswith("SPARK_BASE=")]
+    assert spark == f"SPARK_BASE=apache/spark:{pyspark.__version__}"
+    (application,) = yaml.safe_load_all((DEPLOY / "kubernetes" / "spark-application.yaml").read_text("utf-8"))
+    settings = (HOME / "conf" / "spark" / "kubernetes.conf").read_text("utf-8")
+    assert application["spec"]["image"] == "tidemill-spark:latest"
+    assert re.search(r"^spark\.kubernetes\.container\.image\s+tidemill-spark:latest$", settings, re.MULTILINE)
+    classes = {f"spark.{who}.extraClassPath": f"{PLACE}/jars/*" for who in ("driver", "executor")}
+    assert classes.items() <= application["spec"]["sparkConf"].items()
 
 
 @pytest.mark.parametrize("stage", ["service", "jobs"])
@@ -215,6 +236,20 @@ def test_the_service_on_kubernetes_is_called_by_its_name_and_probed() -> None:
     called = {name, f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"}
     assert set(load_config(HOME / "conf", "local", tuple(sets)).serve.hosts) == called
     assert {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")} == {*PROBES}
+
+
+def test_models_are_kept_by_the_server_and_reached_through_it() -> None:
+    services = compose()["services"]
+    for name in ("jobs", "service"):
+        sets = [value for option, value in itertools.pairwise(services[name]["command"]) if option == "--set"]
+        tracking = load_config(HOME / "conf", "local", tuple(sets)).services.tracking
+        assert tracking == f"http://mlflow:{services['mlflow']['ports'][0].rpartition(':')[2]}"
+    store = services["mlflow"]["environment"]["MLFLOW_BACKEND_STORE_URI"]
+    database = re.fullmatch(r"postgresql\+psycopg://tidemill:a@postgres:5432/(\w+)", store)
+    assert database is not None
+    assert f"create database {database[1]};" in (DEPLOY / "postgres.sql").read_text("utf-8").splitlines()
+    allowed = dict(itertools.pairwise(services["mlflow"]["command"]))["--allowed-hosts"].split(",")
+    assert "mlflow:5000" in allowed
 
 
 def test_services_are_pinned_watched_and_published_here_only() -> None:

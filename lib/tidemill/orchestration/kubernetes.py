@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tidemill.orchestration.dag import Flow
 
 _PLACE = "AS_OF"
+ENVIRONMENT = "pod"  # Spark in the pod, the cluster's services beside it
 _IMAGE, _CLAIM, _ROOT = "tidemill-jobs:latest", "tidemill-root", "/var/lib/tidemill"
 
 
@@ -63,7 +64,7 @@ def _container(job: str, target: Target, image: str) -> dict[str, Any]:
         "name": job.replace("_", "-"),
         "image": image,
         "command": ["sh", "-c", f"exec {' '.join(words)}"],
-        "envFrom": [{"secretRef": {"name": "tidemill", "optional": True}}],
+        "envFrom": [{"secretRef": {"name": "tidemill"}}],
         "resources": {"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"memory": "8Gi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "root", "mountPath": target.root}],
@@ -71,6 +72,6 @@ def _container(job: str, target: Target, image: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    where = Target("/opt/tidemill/spark-submit.sh", _ROOT)
+    where = Target("/opt/tidemill/spark-submit.sh", _ROOT, env=ENVIRONMENT)
     sys.stdout.write("# Made by python -m tidemill.orchestration.kubernetes; a test holds it against the flows.\n")
     sys.stdout.write(yaml.safe_dump_all([cron_job(flow, where) for flow in FLOWS], sort_keys=False, width=120))
