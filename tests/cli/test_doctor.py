@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tidemill.cli import checks_machine, checks_services
 from tidemill.cli.console import main
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 
 Doctor = Callable[..., dict[str, Any]]
 REDIS_YAML = """\
@@ -61,6 +61,8 @@ def test_a_sound_environment(home: Path, doctor: Doctor) -> None:
     assert [name for name, check in found.items() if name != "code" and not check["ok"]] == []
     assert found["code"] == 0
     assert found["Java"]["said"] == f"Java 17 at {home / 'java'}"
+    assert found[f"{home}/var/landing/churn/activity/*.parquet"]["said"] == "nothing has landed there yet"
+    assert found[f"{HOME}/feature_repo/../examples/cdnow/CDNOW_master.txt.gz"]["said"] == "it can be read"
     assert found["Feast registry"]["said"] == "it answers, and knows 0 use case(s)"
     assert [path.name for path in (home / "var").iterdir()] == ["feast"]  # which opening Feast's registry makes
 
@@ -111,6 +113,16 @@ def test_places_that_cannot_be_written_or_read(home: Path, doctor: Doctor) -> No
     assert found["code"] == 74
     (home / "var").unlink()
     assert doctor("--repo", str(home / "nowhere"))[str(home / "nowhere")]["exit_code"] == 64
+
+
+def test_landed_files_that_cannot_be_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks_machine.landing(f"{home}/landing/*.csv").said == "nothing has landed there yet"
+    (home / "landing").mkdir()
+    (home / "landing" / "a.csv").write_text("a", encoding="utf-8")
+    assert checks_machine.landing(f"{home}/landing/*.csv").said == "it can be read"
+    monkeypatch.setattr("os.access", lambda path, _: path.name != "a.csv")
+    found = checks_machine.landing(f"{home}/landing/*.csv")
+    assert (found.said, int(found.code)) == (f"{home}/landing/a.csv cannot be read", 74)
 
 
 def test_services_that_do_not_answer(home: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

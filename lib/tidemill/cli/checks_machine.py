@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import itertools
 import os
 import platform
 import re
@@ -98,6 +99,16 @@ def readable(repo: Path) -> Finding:
             str(repo), f"{closed[0]} cannot be read", Exit.IO, "give the user who runs the jobs the right to"
         )
     return Finding(str(repo), "it can be read")
+
+
+def landing(place: str) -> Finding:
+    """Whether the landed files of a source can be read; that there are none yet is for its own job to say."""
+    fixed = Path(*itertools.takewhile(lambda part: not set(part) & set("*?["), Path(place).parts))
+    found = [fixed, *sorted(fixed.rglob("*"))] if fixed.exists() else []
+    closed = [path for path in found if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK)]
+    if closed:
+        return Finding(place, f"{closed[0]} cannot be read", Exit.IO, "give the user who runs the jobs the right to")
+    return Finding(place, "it can be read" if found else "nothing has landed there yet")
 
 
 def clock(folder: Path) -> Finding:

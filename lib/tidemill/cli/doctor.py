@@ -13,16 +13,18 @@ from rich.console import Console
 from rich.text import Text
 
 from tidemill.cli import checks_machine, checks_services
-from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit
+from tidemill.core.home import HOME
+from tidemill.data.contract_file import read_contract_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tidemill.cli.findings import Finding
+    from tidemill.core.config import Config
 
 Workers = Annotated[bool, typer.Option("--workers", help="Start Spark, and ask its workers too.")]
 
@@ -52,9 +54,19 @@ def _examine(env: str, root: Path, repo: Path, *, workers: bool) -> Iterator[Fin
     for folder in (root, *(root / name for name in ("lake", "runs", "leases", "landing", "mlflow", "feast"))):
         yield checks_machine.writable(folder)
     yield checks_machine.readable(repo)
+    for place in _landings(repo, root, config):
+        yield checks_machine.landing(place)
     yield checks_services.feature_registry(repo, REPO, config.services.feature_store, root)
     yield checks_services.online_store(repo, REPO, config.services.feature_store, root)
     yield checks_services.tracking(config.services.tracking, root)
     yield checks_machine.clock(root)
     if workers:
         yield checks_machine.workers(root)
+
+
+def _landings(repo: Path, root: Path, config: Config) -> list[str]:
+    """Where files land that contracts name, and those that the configuration names in their place."""
+    contracts = [read_contract_file(path) for path in sorted((repo / "contracts").rglob("*.yaml"))]
+    named = [contract.path.replace("{root}", str(root)) for contract in contracts if contract.path]
+    places = [path if path.startswith("/") else str(repo / path) for path in named]
+    return sorted({*places, *(source.path for source in config.sources.values())})
