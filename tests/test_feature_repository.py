@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 from tidemill.models.use_case import load_use_case, use_case_names
 
 REPO = HOME / "feature_repo"

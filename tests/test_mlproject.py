@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from tidemill.cli.arguments import parse_arguments
-from tidemill.cli.job import HOME
 from tidemill.core.config import load_config
+from tidemill.core.home import HOME
 
 JOBS = sorted(path.stem for path in (HOME / "jobs").glob("*.py") if path.stem != "__init__")
 # MLflow's own reading of the file, in a process of its own: it warns about itself when it is imported.

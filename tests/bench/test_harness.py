@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 from tidemill.cli.environment import store_description, tracking_of
-from tidemill.cli.job import HOME
 from tidemill.cli.retraining import importance
 from tidemill.cli.service import _open_ground
+from tidemill.core.home import HOME
 
 
 def test_models_lie_below_the_root_unless_an_environment_names_a_server(monkeypatch: pytest.MonkeyPatch) -> None:

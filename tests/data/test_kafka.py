@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from data_shops import land_contract, rejected, run, silver
 from tidemill.cli.console import app
-from tidemill.cli.job import HOME
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
+from tidemill.core.home import HOME
 from tidemill.data.ledger import Entry
 from tidemill.data.offsets import cut, new_ranges
 

@@ -16,8 +16,8 @@ from data_shops import HEADER, land_contract, rejected, rows_of
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from tidemill.cli.job import HOME
 from tidemill.core.failpoints import Crashed, armed
+from tidemill.core.home import HOME
 from tidemill.data.tables import SILVER
 
 if TYPE_CHECKING:

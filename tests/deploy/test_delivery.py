@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 from tidemill.cli.arguments import parse_arguments
-from tidemill.cli.job import HOME
 from tidemill.core.errors import Exit
+from tidemill.core.home import HOME
 from tidemill.orchestration.dag import FLOWS, ORDER, flow_named
-from tidemill.orchestration.kubernetes import cron_job
+from tidemill.orchestration.kubernetes import ENVIRONMENT, cron_job
 from tidemill.orchestration.steps import RETRIED, Target
 
 DEPLOY = HOME / "deploy"
@@ -45,7 +45,7 @@ def scripts(path: Path) -> list[str]:
 
 
 def test_there_is_no_file_that_no_test_knows() -> None:
-    known = {"ci": {"github.yaml", "gitlab.yaml", "azure.yaml"}, "local": {"services.sh", "cluster.sh"}}
+    known = {"ci": {"github.yaml", "gitlab.yaml", "azure.yaml"}, "local": {"services.sh", "cluster.sh", "trial.sh"}}
     known["kubernetes"] = {"base.yaml", "flows.yaml", "service.yaml", "spark-application.yaml"}
     assert {folder: {path.name for path in (DEPLOY / folder).iterdir()} for folder in known} == known
 
@@ -56,7 +56,7 @@ def test_scripts_can_be_read_by_the_shell(path: Path) -> None:
     assert os.access(path, os.X_OK)
 
 
-@pytest.mark.parametrize("name", ["services", "cluster"])
+@pytest.mark.parametrize("name", ["services", "cluster", "trial"])
 def test_scripts_of_local_services_say_what_they_want(name: str) -> None:
     done = subprocess.run(
         [str(DEPLOY / f"local/{name}.sh"), "begin"], capture_output=True, text=True, check=False, timeout=60
@@ -122,8 +122,16 @@ def test_manifests_speak_of_one_another() -> None:
     assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
 
 
+def test_the_secret_has_what_the_environment_asks_for() -> None:
+    asked = {"SERVICE_KEY_SHA256"}
+    for name in ("conf/cluster.yaml", "feature_repo/feature_store.cluster.yaml"):
+        asked |= {*re.findall(r"\$\{(\w+)\}", (HOME / name).read_text("utf-8"))}
+    said = re.findall(r"--from-literal=(\w+)=", (DEPLOY / "kubernetes/base.yaml").read_text("utf-8"))
+    assert {*said} == asked
+
+
 def test_flows_on_kubernetes_are_the_flows() -> None:
-    target = Target("/opt/tidemill/spark-submit.sh", "/var/lib/tidemill")
+    target = Target("/opt/tidemill/spark-submit.sh", "/var/lib/tidemill", env=ENVIRONMENT)
     assert documents(DEPLOY / "kubernetes/flows.yaml") == [cron_job(flow, target) for flow in FLOWS]
     for flow in FLOWS:
         spec = cron_job(flow, target)["spec"]
@@ -155,7 +163,8 @@ def test_the_spark_application_is_a_job_with_the_settings_of_its_environment() -
     spec = made["spec"]
     lines = (HOME / "conf/spark/kubernetes.conf").read_text("utf-8").splitlines()
     settings = dict(line.split(None, 1) for line in lines if line.startswith("spark."))
-    assert {name: settings[name] for name in spec["sparkConf"]} == spec["sparkConf"]
+    shared = {name: value for name, value in spec["sparkConf"].items() if not name.endswith("extraClassPath")}
+    assert {name: settings[name] for name in shared} == shared
     assert spec["executor"]["memory"] == settings["spark.executor.memory"]
     assert spec["executor"]["memoryOverhead"] == settings["spark.executor.memoryOverhead"]
     file = spec["mainApplicationFile"].removeprefix("local:///opt/tidemill/")
@@ -167,6 +176,36 @@ def test_the_spark_application_is_a_job_with_the_settings_of_its_environment() -
 
 
 # ---------------------------------------------------------------------------------------- wheel, zip, bill of materials
+
+
+def check_installed(folder: Path, wheel: Path) -> None:
+    """That an unpacked wheel, and nothing of this checkout, plans a pipeline and knows its environments."""
+    with zipfile.ZipFile(wheel) as file:
+        file.extractall(folder / "installed")
+        entry_points = file.read("tidemill-0.1.0.dist-info/entry_points.txt").decode()
+    assert "tidemill-job = tidemill.cli.entry:main" in entry_points.splitlines()
+    (folder / "elsewhere").mkdir()
+    services = dict.fromkeys(("TIDEMILL_TRACKING", "TIDEMILL_FEAST_REGISTRY", "TIDEMILL_REDIS"), "http://there")
+    alone = {"PYTHONPATH": str(folder / "installed"), "PATH": os.environ["PATH"], **services}
+
+    def said(*words: str) -> tuple[int, str, str]:
+        command = [sys.executable, "-P", "-m", *words]
+        done = subprocess.run(
+            command, env=alone, cwd=folder / "elsewhere", capture_output=True, text=True, check=False, timeout=120
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    planned = said("tidemill.cli.entry", "pipeline", "--use-case", "retail", "--env", "databricks", "--dry-run")
+    assert planned == (0, planned[1], "")
+    assert planned[1].startswith("pipeline would run ingest, refine, ")
+    code, _, error = said("tidemill.cli.entry", "pipline")
+    assert (code, error.splitlines()[0]) == (64, "error: E_USAGE there is no job 'pipline'")
+    assert "did you mean 'pipeline'?" in error
+    where = "from tidemill.core.home import *; print(HOME, STATE, *job_command('train')[1:])"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", where], env=alone, cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == [str(folder / "installed/tidemill/home"), "var", "-m", "tidemill.cli.entry", "train"]
 
 
 def test_the_package(tmp_path: Path) -> None:
@@ -187,6 +226,10 @@ def test_the_package(tmp_path: Path) -> None:
     sources = {str(path.relative_to(HOME / "lib")) for path in (HOME / "lib/tidemill").rglob("*.py")}
     assert sources <= names
     assert {name.split("/")[0] for name in names} == {"tidemill", "tidemill-0.1.0.dist-info"}
+    for name in ("conf", "jobs", "feature_repo"):
+        here = {str(path.relative_to(HOME)) for path in (HOME / name).rglob("*") if path.is_file()}
+        assert {f"tidemill/home/{path}" for path in here if "__pycache__" not in path} <= names
+    check_installed(tmp_path, tmp_path / "dist/tidemill-0.1.0-py3-none-any.whl")
     ask = "import tidemill.core.time, tidemill.orchestration.dag; print(tidemill.__file__)"
     alone = {"PYTHONPATH": str(tmp_path / "dist/tidemill.zip"), "PATH": os.environ["PATH"]}
     told = subprocess.run(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 from tidemill.data import ledger
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import ALL_JOBS, AS_OF, as_csv, contents, orders, recorded, versions
 from tidemill.cli.console import app
-from tidemill.cli.job import HOME
 from tidemill.core.errors import TidemillError
 from tidemill.core.failpoints import Crashed, armed
+from tidemill.core.home import HOME
 from tidemill.data.pins import pins, read_pin
 from tidemill.features.feast_store import online_rows, open_store
 from tidemill.features.repository import repository_yaml

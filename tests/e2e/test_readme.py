@@ -16,7 +16,7 @@ import duckdb
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shopkeeping import AS_OF, as_csv, orders
-from tidemill.cli.job import HOME
 from tidemill.core.config import load_config
+from tidemill.core.home import HOME
 from tidemill.core.time import parse_time
 from tidemill.data.read import read_arrow
 from tidemill.features.feast_reading import OnlineReader

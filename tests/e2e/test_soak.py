@@ -16,7 +16,7 @@ import pytest
 from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import ALL_JOBS, AS_OF, contents, delivery, failpoints, job_of, recorded
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 from tidemill.demo.generate import MANIFEST
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 from tidemill.models.registry import Registry
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tidemill.cli.job import HOME
 from tidemill.core.config import load_config
+from tidemill.core.home import HOME
 from tidemill.models.comparison import Calibration, Comparison, SliceGain
 from tidemill.models.gate import decide
 from tidemill.models.guardrails import Evidence, Packaged, lost_share

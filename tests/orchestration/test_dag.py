@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tidemill.cli.arguments import parse_arguments, words_of
 from tidemill.cli.console import main
-from tidemill.cli.job import HOME
 from tidemill.core.errors import TidemillError
+from tidemill.core.home import HOME
 from tidemill.orchestration.dag import FLOWS, JOBS, ORDER, OUTSIDE, Flow, as_mermaid, flow_named, pipeline_steps
 from tidemill.orchestration.metaflow import metaflow_source
 from tidemill.orchestration.steps import Target

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tidemill.cli.job import HOME
+from tidemill.core.home import HOME
 from tidemill.orchestration.dag import ORDER, flow_named
 from tidemill.orchestration.steps import Target
 

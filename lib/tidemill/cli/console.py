@@ -13,9 +13,9 @@ import typer
 
 from tidemill.cli import catalog, contracts, dag, doctor, edge, promotions, quarantine, reports, service
 from tidemill.cli.environment import store_description
-from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.home import job_command
 from tidemill.core.runs import summaries
 from tidemill.core.time import from_micros
 from tidemill.models.use_case import load_use_case
@@ -99,7 +99,7 @@ def runs(root: Root = ROOT, as_json: Json = False) -> None:
 def reproduce(model: str, version: str, root: Root = ROOT, repo: Repo = REPO, as_json: Json = False) -> None:
     """Makes a registered version again from what it was trained on, and says what differs."""
     known_root(root)
-    command = [str(HOME / "spark-submit.sh"), "reproduce", "--use-case", model, "--version", version]
+    command = [*job_command("reproduce"), "--use-case", model, "--version", version]
     command += ["--repo", str(repo), "--root", str(root), *(["--json"] if as_json else [])]
     os.execv(command[0], command)  # noqa: S606 - the job takes this process's place
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from tidemill.cli.arguments import words_of
-from tidemill.cli.job import HOME
 from tidemill.cli.shown import ROOT, Json, Root
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.home import job_command
 from tidemill.core.runs import RECORD
 from tidemill.orchestration.dag import FLOWS, OUTSIDE, as_json, as_mermaid, as_text, flow_named
 from tidemill.orchestration.steps import RETRIED
@@ -49,5 +49,5 @@ def resume(run: str, root: Root = ROOT) -> None:
     found = json.loads(record.read_text(encoding="utf-8"))
     # The root is where the record lies: it may have been moved since.
     words = words_of({**found["arguments"], "root": str(root.resolve())})
-    command = [str(HOME / "spark-submit.sh"), found["job"], *words]
+    command = [*job_command(found["job"]), *words]
     os.execv(command[0], command)  # noqa: S606 - the run takes this process's place

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO
 from tidemill.core.config import load_config
+from tidemill.core.home import HOME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

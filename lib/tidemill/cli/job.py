@@ -26,6 +26,7 @@ from tidemill.cli.telling import tell_failure
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
+from tidemill.core.home import HOME, STATE
 from tidemill.core.lease import lease
 from tidemill.core.progress import Progress
 from tidemill.core.runs import RECORD, SUMMARY, new_run_id, run_folder, write_json
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
     from tidemill.cli.result import Job
     from tidemill.models.use_case import UseCase
-
-HOME = Path(__file__).resolve().parents[3]
 
 
 def main(name: str, run: Callable[[Context], Result]) -> NoReturn:
@@ -100,7 +99,7 @@ def _context(name: str, arguments: argparse.Namespace) -> Context:
     use_case = load_use_case(repo, arguments.use_case)
     config = load_config(HOME / "conf", arguments.env, arguments.set)
     _check_sources(config.sources, use_case)
-    lake = Lake(root_of(arguments.root, HOME / "var"), new_run_id(now, name), config.layout, config.lease_timeout)
+    lake = Lake(root_of(arguments.root, STATE), new_run_id(now, name), config.layout, config.lease_timeout)
     steps = Progress(1)
     asked = Asked(**{f.name: getattr(arguments, f.name) for f in fields(Asked) if hasattr(arguments, f.name)})
     requested = _requested(arguments, use_case, now)

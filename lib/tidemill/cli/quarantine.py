@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import pyarrow.dataset as ds
 import typer
 
-from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError, nearest
+from tidemill.core.home import job_command
 from tidemill.data import ledger
 from tidemill.data.quarantine import OPEN
 from tidemill.data.read import read_arrow
@@ -80,7 +80,7 @@ def waive(
 def _job(
     use_case: str, root: Path, repo: Path, source: str | None, batch: str | None, *more: str, as_json: bool
 ) -> None:
-    command = [str(HOME / "spark-submit.sh"), "replay", "--use-case", use_case]
+    command = [*job_command("replay"), "--use-case", use_case]
     command += ["--repo", str(repo), "--root", str(root)]
     command += ["--source", source] if source else []
     command += ["--batch", batch] if batch else []

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidemill.cli.environment import open_registry, store_description
-from tidemill.cli.job import HOME
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root
 from tidemill.core.config import load_config
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.home import HOME
 from tidemill.data.tables import Lake
 
 if TYPE_CHECKING:

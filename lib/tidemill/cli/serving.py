@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidemill.cli.job import HOME
 from tidemill.core.failpoints import failpoint
+from tidemill.core.home import HOME
 from tidemill.features.repository import online_store_identity, repository_yaml
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tidemill.cli.job import HOME
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.home import HOME, STATE
 
 Root = Annotated[Path, typer.Option(help="The folder of all local state.")]
 Repo = Annotated[Path, typer.Option(help="The feature repository.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Env = Annotated[str, typer.Option(help="The configuration overlay.")]
-ROOT, REPO = HOME / "var", HOME / "feature_repo"
+ROOT, REPO = STATE, HOME / "feature_repo"
 
 
 def known_root(root: Path) -> None:
