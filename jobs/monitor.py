@@ -15,6 +15,7 @@ from tidemill.cli import (
     monitoring,
     outputs,
     retraining,
+    showing,
     telling,
     track,
 )
@@ -25,6 +26,7 @@ from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.monitoring import drift
 from tidemill.monitoring.metrics import success_metrics
+from tidemill.monitoring.shortfall import find_shortfalls
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -57,9 +59,14 @@ def _judge(context: Context) -> Result:
     known = track.known_performance(context, matured)
     expected = monitoring.expect(context, scored)
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
-    raised = alerting.find_alerts(context, scored, moved, known)
+    turned = track.turned_out(context, matured)
+    fallen = find_shortfalls(context.use_case.metric, turned, context.config.monitor)
+    raised = alerting.find_alerts(context, scored, moved, fallen)
     points = track.track_points(context, matured)
-    report = monitoring.write_report(context, scored, moved, verdict, decision, raised, realised, expected, points)
+    shown = showing.find_shown(context, scored, found, fallen, matured)
+    report = monitoring.write_report(
+        context, scored, moved, verdict, decision, raised, realised, expected, points, shown
+    )
     indexing.write_index(context, scored, report, found, verdict, decision, raised, points, expected)
     notes = telling.tell_and_keep(context, raised, {**scored.judged, "realised": known.judged_rows if known else ""})
     write_gauges(context, scored, found, verdict, raised, known, expected)

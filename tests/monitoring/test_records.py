@@ -17,7 +17,7 @@ from tidemill.cli import alerting, retraining, telling
 from tidemill.cli.context import Context
 from tidemill.cli.drifting import Moved
 from tidemill.cli.judging import Scored
-from tidemill.cli.track import known_performance, track_points
+from tidemill.cli.track import known_performance, track_points, turned_out
 from tidemill.core.config import Layout
 from tidemill.core.config_monitor import Alerts
 from tidemill.core.errors import Exit, TidemillError
@@ -28,7 +28,7 @@ from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake
 from tidemill.monitoring import delivery, drift
 from tidemill.monitoring.alerts import Alert
-from tidemill.monitoring.performance import Known
+from tidemill.monitoring.shortfall import Turned, find_shortfalls
 from tidemill.monitoring.tables import (
     ALERTS,
     DECISIONS,
@@ -40,11 +40,13 @@ from tidemill.monitoring.tables import (
     REALISED,
 )
 from tidemill.stats.expected import Estimate
+from tidemill.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from tidemill.models.registry import Registry
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
+LABEL = SimpleNamespace(name="churned")
 CARD = {"times": {"final": []}, "gate_value": 0.8, "as_of": "2026-02-01T00:00:00Z"}
 MOVED = Alert("alert", "drift", "shop.count", "its level is 1.00 sd above the usual")
 
@@ -68,7 +70,7 @@ def at(root: Path, day: int, **changed: Any) -> tuple[Context, Scored]:
         root=root,
         lake=Lake(root, f"2026030{day}T000000Z-monitor-{day}", Layout(buckets=1, period="all")),
         config=SimpleNamespace(**settings),
-        use_case=SimpleNamespace(name="shop", metric="roc_auc", sources=()),
+        use_case=SimpleNamespace(name="shop", metric="roc_auc", sources=(), label=LABEL),
         as_of=FIRST + timedelta(days=day),
         now=FIRST + timedelta(days=day, hours=1),
     )
@@ -180,7 +182,7 @@ def test_a_silent_use_case_is_told_by_another(tmp_path: Path, monkeypatch: pytes
     for name, run in (("old", "20260101T000000Z-pipeline-1"), ("shop", "20260101T000000Z-pipeline-2")):
         write_json(run_folder(tmp_path, run) / "summary.json", {"status": "ok", "use_case": name, "run_id": run})
     context, scored = at(tmp_path, 5)
-    found = alerting.find_alerts(context, scored, Moved([made("a", "warn"), made("b", "ok")], "few rows"), None)
+    found = alerting.find_alerts(context, scored, Moved([made("a", "warn"), made("b", "ok")], "few rows"), ())
     assert [(a.severity, a.kind, a.subject) for a in found] == [
         ("warn", "drift", "shop.a"),
         ("alert", "volume", "shop"),
@@ -276,8 +278,50 @@ def test_expected_and_realised_stand_beside_each_other(tmp_path: Path) -> None:
     assert (known.value, known.promised, known.version, known.judged_rows) == (0.6, 0.8, "3", "new")
 
 
-def test_a_model_behind_its_baseline_is_an_alert(tmp_path: Path) -> None:
+def test_scores_that_fall_short_are_an_alert_and_a_changed_concept_is_one_of_the_label(tmp_path: Path) -> None:
+    context, scored = at(tmp_path, 9)
+    facts = {"use_case": "shop", "as_of": FIRST, "model_version": "3", "metric": "roc_auc", "rows": 900}
+    rows: list[dict[str, Any]] = []
+    for day, value in enumerate((0.79, 0.72, 0.71)):
+        at_day = {
+            **facts,
+            "event_timestamp": FIRST + timedelta(days=day),
+            "matured_at": FIRST + timedelta(days=day + 1),
+        }
+        ends = {"low": value - 0.02, "high": value + 0.02}
+        gate = {"promised": 0.8, "promised_low": 0.78, "promised_high": 0.82}
+        rows += [
+            {**at_day, "kind": REALISED, "value": value, "baseline": 0.65, **ends, **gate},
+            {**at_day, "kind": EXPECTED, "value": 0.79, "low": 0.77, "high": 0.81},
+        ]
+    table = pa.Table.from_pylist(rows, schema=delta_schema(PERFORMANCE.columns))
+    commit(context.lake, PERFORMANCE, scored.performance_batch, table)
+
+    def raised(day: int) -> list[tuple[str, str, str, str]]:
+        context, scored = at(tmp_path, day)
+        fallen = find_shortfalls("roc_auc", turned_out(context), LIMITS)
+        found = alerting.find_alerts(context, scored, Moved([], None), fallen)
+        return [(a.severity, a.kind, a.subject, a.text) for a in found]
+
+    assert raised(1) == []
+    assert [one[:3] for one in raised(2)] == [
+        ("warn", "performance", "shop"),
+        ("warn", "concept_change", "shop.churned"),
+    ]
+    (_, _, _, scores), (_, _, _, concept) = raised(3)
+    assert scores == (
+        "roc_auc 0.71 (0.69 to 0.73) on 900 labels of 2026-03-03; the gate had promised 0.8 (0.78 to 0.82),"
+        " 2 times in a row"
+    )
+    assert concept.startswith("roc_auc 0.71 (0.69 to 0.73) on 900 labels of 2026-03-03; 0.79 (0.77 to 0.81) had been")
+
+
+def test_a_model_behind_its_baseline_is_an_alert_where_the_rows_can_tell(tmp_path: Path) -> None:
     context, scored = at(tmp_path, 0)
-    behind, ahead = (alerting.find_alerts(context, scored, Moved([], None), Known(v, 0.7)) for v in (0.6, 0.8))
-    assert [(a.severity, a.kind) for a in behind] == [("alert", "performance")]
-    assert ahead == []
+
+    def raised(value: float) -> list[tuple[str, str]]:
+        one = Turned(FIRST, 900, Interval(value, value - 0.02, value + 0.02), {"baseline": Interval(0.7, 0.7, 0.7)})
+        found = alerting.find_alerts(context, scored, Moved([], None), find_shortfalls("roc_auc", [one], LIMITS))
+        return [(a.severity, a.kind) for a in found]
+
+    assert {value: raised(value) for value in (0.6, 0.69, 0.8)} == {0.6: [("alert", "performance")], 0.69: [], 0.8: []}

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from pages.test_backtest_page import FOUND as BACKTEST
 from pages.test_overview import FOUND, MANY
-from pages.test_report import EMPTY, FULL, HOSTILE, drift
+from pages.test_report import EMPTY, HOSTILE, WHOLE, drift
 from servers.chromium import Chromium
 from tidemill.pages.backtest import render_backtest
 from tidemill.pages.overview import render_overview
 from tidemill.pages.report import render_report
 
 PAGES = {
-    "report": render_report(FULL),
+    "report": render_report(WHOLE),
     "report of little": render_report(EMPTY),
-    "report of long names": render_report(replace(FULL, use_case=HOSTILE, drift=(drift("x" * 200, 0.4, "alert"),))),
+    "report of long names": render_report(replace(WHOLE, use_case=HOSTILE, drift=(drift("x" * 200, 0.4, "alert"),))),
     "index": render_overview(FOUND),
     "long index": render_overview(MANY),
     "backtest": render_backtest(BACKTEST),

@@ -8,6 +8,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from tidemill.pages.courses import Course, CoursePoint
 from tidemill.pages.report import (
     RMSE,
     Balance,
@@ -26,6 +27,8 @@ from tidemill.pages.report import (
     Verdict,
     render_report,
 )
+from tidemill.pages.slices import SliceRow, Slices
+from tidemill.pages.sources import SourceRow
 
 SVG = "{http://www.w3.org/2000/svg}"
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -75,6 +78,24 @@ FULL = dataclasses.replace(
 )
 
 
+POINTS = tuple(CoursePoint(f"2011-{m:02d}-01T00:00:00Z", m / 20, "warn" if m > 6 else "ok") for m in range(1, 10))
+WHOLE = dataclasses.replace(
+    FULL,
+    fallen=("ROC AUC 0.71 on 900 labels; 0.79 had been expected",),
+    slices=Slices(
+        "2011-10-01T00:00:00Z",
+        SliceRow("", None, 1200, 0.75, 0.72, 0.78),
+        (SliceRow("plan", "basic", 700, 0.66, 0.62, 0.70), SliceRow("plan", None, 150, 0.77, 0.70, 0.83)),
+    ),
+    courses=(Course("visits", 0.6, POINTS), Course("orders", 0.1, (CoursePoint(POINTS[0].as_of, None, "ok"),))),
+    sources=(
+        SourceRow("silver.invoices", "2011-10-31T00:00:00Z", 24.0, 48.0),
+        SourceRow("silver.visits", "2011-10-20T00:00:00Z", 288.0, 48.0),
+        SourceRow("silver.notes", None, None, 48.0),
+    ),
+)
+
+
 def parse(page: str) -> ET.Element:
     return ET.fromstring(page.removeprefix("<!DOCTYPE html>"))  # noqa: S314 - our own page
 
@@ -92,7 +113,7 @@ def section(page: str, name: str) -> str:
     return words(found[0])
 
 
-@pytest.mark.parametrize("report", [EMPTY, FULL], ids=["empty", "full"])
+@pytest.mark.parametrize("report", [EMPTY, FULL, WHOLE], ids=["empty", "full", "whole"])
 def test_page_is_self_contained_and_well_formed(report: Report) -> None:
     page = render_report(report)
     root = parse(page)
@@ -116,8 +137,39 @@ def test_sections_stand_in_reading_order() -> None:
     headings = [words(one) for one in parse(render_report(FULL)).iter() if one.tag in {f"{HTML}h1", f"{HTML}h2"}]
     assert headings == [
         "Churn", "Population and model", "Realised performance", "Expected and realised", "Models compared", "Drift",
-        "Data quality", "Versions", "Next steps",
+        "Freshness", "Data quality", "Versions", "Next steps",
     ]  # fmt: skip
+
+
+def test_freshness_slices_and_drift_over_time_are_told() -> None:
+    page = render_report(WHOLE)
+    sources = section(page, "sources")
+    assert "Later than agreed: silver.visits, silver.notes." in sources
+    assert "silver.invoices OK 2011-10-31 24 48" in sources
+    assert "silver.visits Warning 2011-10-20 288 48" in sources
+    assert "silver.notes Alert holds no row n/a 48" in sources
+    slices = section(page, "slices")
+    assert "surely worse than of all together (0.7500) for plan = basic." in slices
+    assert "plan is missing 150 0.7700 (0.7000 to 0.8300)" in slices
+    courses = section(page, "courses")
+    assert "Moved without a break: visits since 2011-07-01." in courses
+    assert "visits 60 % 0.050 → 0.450" in courses
+    assert 'aria-label="2011-07-01: Warning"' in page
+    assert "They surely fall short: ROC AUC 0.71" in section(page, "track")
+
+
+def test_what_is_not_known_of_sources_slices_and_time_is_not_made_up() -> None:
+    empty = render_report(EMPTY)
+    assert section(empty, "sources") == "Freshness Of no source it is known how far it reaches."
+    assert 'id="slices"' not in empty
+    assert 'id="courses"' not in empty
+    fine = dataclasses.replace(WHOLE, courses=WHOLE.courses[1:], sources=WHOLE.sources[:1], metric=RMSE)
+    page = render_report(fine)
+    assert "None of them moves now." in section(page, "courses")
+    assert "<svg" not in page.partition('id="courses"')[2].partition("<table")[0].partition("Oldest")[0]
+    assert "Every source reaches as far as its contract asks." in section(page, "sources")
+    # Of an error the greater is worse; the slice of missing plans meets what all have.
+    assert "RMSE is surely worse than of all together (0.7500) for no slice." in section(page, "slices")
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,19 @@ from tidemill.cli.freshness import late_sources
 from tidemill.cli.skew import find_skew
 from tidemill.core.runs import started_at, summaries
 from tidemill.core.time import format_time
-from tidemill.models.specs import better
 from tidemill.monitoring import alerts, drift
+from tidemill.monitoring.shortfall import EXPECTED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidemill.cli.context import Context
     from tidemill.cli.drifting import Moved
     from tidemill.cli.judging import Scored
-    from tidemill.monitoring.performance import Known
+    from tidemill.monitoring.shortfall import Shortfall
 
 
-def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | None) -> list[alerts.Alert]:
+def find_alerts(context: Context, scored: Scored, moved: Moved, fallen: Sequence[Shortfall]) -> list[alerts.Alert]:
     """Everything that somebody should know of this run, by what is known at T."""
     name = context.use_case.name
     made = [
@@ -34,11 +36,20 @@ def find_alerts(context: Context, scored: Scored, moved: Moved, known: Known | N
         made.append(alerts.Alert("alert", alerts.NO_DATA, name, "nobody was scored"))
     elif moved.volume is not None:
         made.append(alerts.Alert("alert", alerts.VOLUME, name, moved.volume))
-    metric = context.use_case.metric
-    if known is not None and known.baseline is not None and better(metric, known.baseline, known.value):
-        text = f"{metric} {known.value:.4g} on labels that have matured; one feature alone has {known.baseline:.4g}"
-        made.append(alerts.Alert("alert", alerts.PERFORMANCE, name, text))
-    return [*made, *find_skew(context), *standing(context)]
+    return [*made, *_performance(context, fallen), *find_skew(context), *standing(context)]
+
+
+def _performance(context: Context, fallen: Sequence[Shortfall]) -> list[alerts.Alert]:
+    """At most one alert of the scores, and one of the label where it now depends on the features otherwise."""
+    use_case, made = context.use_case, []
+    scores = [one for one in fallen if one.against != EXPECTED]
+    if scores:
+        severity: alerts.Severity = "alert" if any(one.severity == "alert" for one in scores) else "warn"
+        text = "; ".join(one.text for one in scores)
+        made.append(alerts.Alert(severity, alerts.PERFORMANCE, use_case.name, text))
+    label = f"{use_case.name}.{use_case.label.name}"
+    changed = [one for one in fallen if one.against == EXPECTED]
+    return made + [alerts.Alert(one.severity, alerts.CONCEPT, label, one.text) for one in changed]
 
 
 def standing(context: Context) -> list[alerts.Alert]:

@@ -20,7 +20,7 @@ from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import commit_labels, label_batches, read_labels
 from tidemill.features.pairs import AS_OF
 from tidemill.models.baseline import baseline_of
-from tidemill.models.card import CARD, tells_of
+from tidemill.models.card import CARD, gate_interval, tells_of
 from tidemill.models.decisions import THRESHOLD
 from tidemill.models.promotion import champion_at
 from tidemill.models.tables import judged_on, predictions_table
@@ -155,6 +155,7 @@ def _with_features(context: Context, rows: DataFrame, times: Sequence[datetime],
 
 
 def _rows(context: Context, due: Due, card: dict[str, Any], found: JudgedTime) -> list[dict[str, Any]]:
+    gate = gate_interval(card)
     facts = {
         "use_case": context.use_case.name,
         "as_of": context.as_of,
@@ -163,6 +164,8 @@ def _rows(context: Context, due: Due, card: dict[str, Any], found: JudgedTime) -
         "matured_at": found.at + context.use_case.label.matures_after,
         "kind": REALISED,
         "promised": card["gate_value"],
+        "promised_low": None if gate is None else gate.low,
+        "promised_high": None if gate is None else gate.high,
         "predictions_batch": due.predictions,
         "judged_rows": found.digest,
         "judged_at": context.now,

@@ -23,7 +23,7 @@ from tidemill.models.card import tells_of
 from tidemill.models.specs import BINARY
 from tidemill.models.tables import gate_scores_table, predictions_table
 from tidemill.monitoring.estimation import estimate
-from tidemill.monitoring.page import Findings, render
+from tidemill.monitoring.page import Findings, Shown, render
 from tidemill.monitoring.performance import Realised, evaluate, score_bins
 from tidemill.monitoring.tables import EXPECTED, HINDSIGHT, PERFORMANCE
 from tidemill.stats.expected import Estimate
@@ -133,6 +133,7 @@ def write_report(
     realised: Realised | None,
     expected: Estimate,
     track: Sequence[TrackPoint],
+    shown: Shown,
 ) -> str:
     """Writes the run's page; returns its absolute path."""
     use_case, lake, card = context.use_case, context.lake, scored.card
@@ -167,6 +168,7 @@ def write_report(
             reasons=_reasons(context),
             tables=table_versions(context),
             population=scored.population,
+            shown=shown,
             next_steps=next_steps(context),
         )
     )

@@ -9,8 +9,11 @@ import pyarrow.compute as pc
 from tidemill.core.time import EPOCH, format_time
 from tidemill.data.read import read_arrow, version_of
 from tidemill.monitoring.performance import Known
+from tidemill.monitoring.shortfall import BASELINE, PROMISED, Against, Turned
+from tidemill.monitoring.shortfall import EXPECTED as AS_EXPECTED
 from tidemill.monitoring.tables import EXPECTED, PERFORMANCE, REALISED
 from tidemill.pages.track import TrackPoint
+from tidemill.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,11 @@ def of_each_time(context: Context, kind: str, fresh: Sequence[Row] = ()) -> dict
         kind: `realised`, where its label had matured at T, or `expected`.
         fresh: rows that are not committed yet.
     """
+    return {row["event_timestamp"]: row for row in known_rows(context, kind, fresh) if row.get("slice") is None}
+
+
+def known_rows(context: Context, kind: str, fresh: Sequence[Row] = ()) -> list[Row]:
+    """The rows of the primary metric that are known at T, of slices too, by as-of time and what was judged last."""
     rows = list(fresh)
     if version_of(context.lake, PERFORMANCE) is not None:
         where = (pc.field("use_case") == context.use_case.name) & (pc.field("event_timestamp") <= context.as_of)
@@ -38,11 +46,11 @@ def of_each_time(context: Context, kind: str, fresh: Sequence[Row] = ()) -> dict
         for row in rows
         if row["kind"] == kind
         and row["metric"] == context.use_case.metric
-        and row.get("slice") is None  # a column that older tables lack, as the next one
         and (kind == EXPECTED or row["matured_at"] <= context.as_of)
     ]
+    # Older tables lack some columns.
     kept.sort(key=lambda row: (row["event_timestamp"], row.get("judged_at") or EPOCH, row["as_of"]))
-    return {row["event_timestamp"]: row for row in kept}
+    return kept
 
 
 def known_performance(context: Context, fresh: Sequence[Row] = ()) -> Known | None:
@@ -63,6 +71,35 @@ def known_performance(context: Context, fresh: Sequence[Row] = ()) -> Known | No
         newest["model_version"],
         newest.get("judged_rows") or "",
     )
+
+
+def turned_out(context: Context, fresh: Sequence[Row] = ()) -> tuple[Turned, ...]:
+    """How the scores of each as-of time whose labels had matured at T turned out, oldest first; those with an interval.
+
+    Args:
+        context: says T.
+        fresh: rows of this run that are not committed yet.
+    """
+    expected = of_each_time(context, EXPECTED)
+    found = []
+    for at, row in of_each_time(context, REALISED, fresh).items():
+        realised, before, alone = _interval(row), expected.get(at, {}), row["baseline"]
+        if realised is None:
+            continue
+        sides: dict[Against, Interval | None] = {
+            BASELINE: None if alone is None else Interval(alone, alone, alone),
+            PROMISED: _interval(row, "promised", "promised_"),
+            AS_EXPECTED: _interval(before) if before.get("model_version") == row["model_version"] else None,
+        }
+        against = {name: side for name, side in sides.items() if side is not None}
+        found.append(Turned(at, row["rows"], realised, against))
+    return tuple(found)
+
+
+def _interval(row: Row, value: str = "value", ends: str = "") -> Interval | None:
+    """A figure of a row with its interval; None where it has either not, as in older tables."""
+    known, low, high = (row.get(name) for name in (value, f"{ends}low", f"{ends}high"))
+    return None if known is None or low is None or high is None else Interval(known, low, high)
 
 
 def track_points(context: Context, fresh: Sequence[Row] = ()) -> tuple[TrackPoint, ...]:

@@ -19,6 +19,7 @@ class Least(Section):
         share: of rows.
         shape: of the population stability index, above what it usually is.
         joint: of the ROC AUC of telling scored rows from training rows, above what is usual.
+        performance: of the primary metric, as a share of what was promised (of a ROC AUC, of what is above 0.5).
         large: so many times the others alert at once.
     """
 
@@ -27,6 +28,7 @@ class Least(Section):
     share: Annotated[float, Field(gt=0)] = 0.01
     shape: Annotated[float, Field(gt=0)] = 0.03
     joint: Annotated[float, Field(gt=0)] = 0.1
+    performance: Annotated[float, Field(gt=0)] = 0.1
     large: Annotated[float, Field(ge=1)] = 10.0
 
 
@@ -54,6 +56,7 @@ class Monitor(Section):
     joint_rows: Annotated[int, Field(ge=0)] = 1_000
     least: Least
     events: tuple[KnownEvent, ...]
+    every_days: Positive | None = None
 
 
 class Silence(Section):

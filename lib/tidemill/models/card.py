@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tidemill.core.time import Run, decode_times, encode_times, format_time
 from tidemill.models.candidates import leaderboard
 from tidemill.models.metric_values import as_values, scalars
-from tidemill.models.specs import BINARY
+from tidemill.models.specs import BINARY, REGRESSION
+from tidemill.stats.expected import rmse_interval
+from tidemill.stats.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +94,15 @@ def build_card(
 def times_of(card: Mapping[str, Any], fit: str) -> tuple[datetime, ...]:
     """The as-of times of a card's `final`, `gate` or `gate_train` rows, oldest first."""
     return decode_times([Run(**run) for run in card["times"][fit]])
+
+
+def gate_interval(card: Mapping[str, Any]) -> Interval | None:
+    """The primary metric of the gate fit on the gate rows with its 95 % interval; None where a card has none of it."""
+    value, metric = card["gate_value"], card["metric"]
+    if card["task"] == REGRESSION:
+        return rmse_interval(value, card["gate_rows"])
+    ends = [card["gate_metrics"].get(f"{metric}{end}") for end in ("_low", "_high")]
+    return None if None in ends else Interval(value, *ends)
 
 
 def tells_of(card: Mapping[str, Any], use_case: UseCase) -> bool:

@@ -31,6 +31,13 @@ def better(metric: str, one: float, other: float) -> bool:
     return one > other if HIGHER_IS_BETTER[metric] else one < other
 
 
+def shortfall(metric: str, promised: float, value: float) -> float:
+    """By how much a value falls short of a promise, as a share of it; of a ROC AUC as a share of what is above 0.5."""
+    if not HIGHER_IS_BETTER[metric]:
+        return (value - promised) / promised if promised > 0 else 0.0
+    return (promised - value) / (promised - 0.5) if promised > 0.5 else 0.0
+
+
 @declared
 @dataclass(frozen=True)
 class ModelSpec:

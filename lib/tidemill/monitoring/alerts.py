@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tidemill.core.config_monitor import Alerts
 
 Severity = Literal["warn", "alert"]
-DRIFT, PERFORMANCE, VOLUME = "drift", "performance", "volume"
+DRIFT, PERFORMANCE, CONCEPT, VOLUME = "drift", "performance", "concept_change", "volume"
 NO_DATA, STALE, SILENT, FAILED = "no_data", "stale", "silent_job", "failed_job"
 _ORDER = {"warn": 0, "alert": 1}
 
@@ -23,7 +23,7 @@ class Alert:
 
     Args:
         severity: `warn` or `alert`.
-        kind: `drift`, `performance`, `volume`, `no_data`, `stale`, `silent_job` or `failed_job`.
+        kind: `drift`, `performance`, `concept_change`, `volume`, `no_data`, `stale`, `silent_job` or `failed_job`.
         subject: what it is about: `use case.column`, `use case`, `silver.source`, or `use case.job.error's code`.
         text: a sentence.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.core.time import format_time, from_micros
 from tidemill.models.specs import BINARY, MULTICLASS, REGRESSION
 from tidemill.monitoring.alerts import in_order
+from tidemill.monitoring.shortfall import EXPECTED
 from tidemill.pages import report
 from tidemill.stats.bins import NUMBER
 from tidemill.stats.curves import calibration_points, roc_points
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from tidemill.monitoring.drift import Drift, Verdict
     from tidemill.monitoring.joint import Joint
     from tidemill.monitoring.retraining import Decision
+    from tidemill.monitoring.shortfall import Shortfall
+    from tidemill.pages.courses import Course
+    from tidemill.pages.slices import Slices
+    from tidemill.pages.sources import SourceRow
     from tidemill.stats.curves import ScoreBin
     from tidemill.stats.expected import Estimate
     from tidemill.stats.sketch import Sketch
@@ -26,6 +31,23 @@ if TYPE_CHECKING:
 _TASKS: dict[str, report.Task] = {REGRESSION: "regression", MULTICLASS: "multiclass"}
 _CALIBRATION_GROUPS = 10
 _PLACES = 20  # of a search, that a page has room for
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown beside a run's own findings.
+
+    Args:
+        sources: how far each source reaches.
+        courses: the drift of the weightiest features over time.
+        slices: the realised performance of slices, or None.
+        fallen: what realised performance surely falls short of.
+    """
+
+    sources: Sequence[SourceRow]
+    courses: Sequence[Course]
+    slices: Slices | None
+    fallen: Sequence[Shortfall]
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,7 @@ class Findings:
         reasons: rejected rows by reason.
         tables: version and rows by table.
         population: entities scored at T.
+        shown: what is shown beside.
     """
 
     use_case: str
@@ -71,6 +94,7 @@ class Findings:
     reasons: Mapping[str, int]
     tables: Mapping[str, Mapping[str, int]]
     population: int
+    shown: Shown
     next_steps: tuple[str, ...] = field(default=())
 
 
@@ -100,16 +124,21 @@ def render(found: Findings) -> str:
             performance=tuple(_point(p) for p in found.points),
             expected=_expected(found.expected),
             track=tuple(found.track),
+            fallen=tuple(one.text for one in found.shown.fallen),
+            doubted=any(one.against == EXPECTED for one in found.shown.fallen),
+            slices=found.shown.slices,
             evaluated_on=f"the gate rows, from {gate_time}",
             roc=(report.Curve(roc_points(found.gate), "gate fit"),) if card["task"] == BINARY else (),
             calibration=_calibration(found),
             candidates=_candidates(card),
             promotion=_promotion(found.promotion),
             drift=tuple(_drift(d) for d in found.drift),
+            courses=tuple(found.shown.courses),
             joint="" if found.joint is None else found.joint.text,
             outputs=tuple(_drift(d) for d in found.outputs),
             drift_note="Reference: the rows the model was trained on; current: the population scored at this time.",
             balance=report.Balance(**found.balance, reasons=tuple(found.reasons.items())),
+            sources=tuple(found.shown.sources),
             counts=tuple(report.Count(name, t["rows"], f"version {t['version']}") for name, t in found.tables.items()),
             versions=(
                 report.Fact("training set", card["training_set_id"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tidemill.models.specs import HIGHER_IS_BETTER, better
+from tidemill.models.specs import better, shortfall
 from tidemill.monitoring.drift import ALERT
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _triggers(signals: Signals, policy: Retraining) -> list[str]:
         found.append("one feature alone did better than the model on matured labels")
     then = signals.promised if signals.promised_then is None else signals.promised_then
     for name, value, promised in (("realised", realised, then), ("expected", signals.expected, signals.promised)):
-        short = None if value is None else _short(signals.metric, promised, value)
+        short = None if value is None else shortfall(signals.metric, promised, value)
         if policy.worse_than_promised is not None and short is not None and short > policy.worse_than_promised:
             found.append(f"the {name} {signals.metric} of {value:.4g} is {short:.0%} worse than the gate promised")
     if policy.new_times is not None and signals.new_times >= policy.new_times:
@@ -99,10 +99,3 @@ def _brakes(signals: Signals, policy: Retraining) -> list[str]:
     if spent >= policy.budget:
         found.append(f"but {spent} trainings in {policy.budget_days} days are all that is allowed")
     return found
-
-
-def _short(metric: str, promised: float, value: float) -> float:
-    """By how much a value falls short of a promise, as a share of it; of a ROC AUC as a share of what is above 0.5."""
-    if not HIGHER_IS_BETTER[metric]:
-        return (value - promised) / promised if promised > 0 else 0.0
-    return (promised - value) / (promised - 0.5) if promised > 0.5 else 0.0

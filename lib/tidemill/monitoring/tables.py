@@ -98,6 +98,8 @@ PERFORMANCE = Table(
         ("predictions_batch", "string"),
         ("judged_rows", "string"),  # a digest of entities, labels and scores: equal means judged on the same
         ("judged_at", "timestamp"),
+        ("promised_low", "double"),
+        ("promised_high", "double"),
     ),
     evolves=True,  # it has not always held what is expected before labels, intervals, slices, nor what was promised
 )

@@ -8,7 +8,10 @@ from typing import Final
 from markupsafe import Markup
 
 from tidemill.pages import svg, wording
+from tidemill.pages.courses import Course, courses_chart, courses_sentence
 from tidemill.pages.page import render_page
+from tidemill.pages.slices import Slices, slices_sentence
+from tidemill.pages.sources import SourceRow, sources_sentence
 from tidemill.pages.times import line, places_of, time_ticks
 from tidemill.pages.track import TrackPoint, track_chart, track_sentence
 from tidemill.pages.values import (
@@ -82,6 +85,9 @@ class Report:
         performance: Hindsight, one point per as-of time, in any order.
         expected: What the newest scores let one expect, None where nothing was estimated.
         track: Stored predictions, expected and realised, one point per as-of time, in any order.
+        fallen: What the newest scores with matured labels surely fall short of, a sentence each.
+        doubted: Whether what is expected is not to be relied on, since earlier scores fell surely short of that.
+        slices: The realised performance of slices, None where there is none.
         evaluated_on: Which rows `roc` and `calibration` were measured on, such as ``the gate rows of 2011-10-01``.
         roc: (false positive rate, true positive rate) of one or more models.
         calibration: Bins of the champion's scores.
@@ -89,10 +95,12 @@ class Report:
         promotion: What the gate decided, None where nothing was trained.
         drift: One row per feature, in any order.
         outputs: The same of what comes out: scores and matured labels.
+        courses: The drift of the weightiest features over time, the weightiest first.
         joint: How well scored rows can be told from training rows by all features, a sentence; may be empty.
         drift_metric: Name of the measure in `DriftRow.metric_value`.
         drift_note: What was compared with what and where the thresholds lie.
         balance: What became of the landed rows.
+        sources: How far each source reaches.
         counts: Rows per table.
         versions: Lineage: tables, models, code, settings.
         next_steps: Commands, in order.
@@ -117,6 +125,9 @@ class Report:
     performance: tuple[PerformancePoint, ...] = ()
     expected: Expected | None = None
     track: tuple[TrackPoint, ...] = ()
+    fallen: tuple[str, ...] = ()
+    doubted: bool = False
+    slices: Slices | None = None
     evaluated_on: str = ""
     roc: tuple[Curve, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
@@ -124,10 +135,12 @@ class Report:
     promotion: Promotion | None = None
     drift: tuple[DriftRow, ...] = ()
     outputs: tuple[DriftRow, ...] = ()
+    courses: tuple[Course, ...] = ()
     joint: str = ""
     drift_metric: str = "PSI"
     drift_note: str = ""
     balance: Balance | None = None
+    sources: tuple[SourceRow, ...] = ()
     counts: tuple[Count, ...] = ()
     versions: tuple[Fact, ...] = ()
     next_steps: tuple[str, ...] = ()
@@ -169,6 +182,10 @@ def render_report(report: Report) -> str:
         others=drift[_WORST:],
         output_charts=[(row, _drift_chart(row)) for row in report.outputs if row.bins],
         drift_sentence=wording.drift_sentence(drift),
+        courses_chart=courses_chart(report.courses, report.drift_metric),
+        courses_sentence=courses_sentence(report.courses),
+        slices_sentence=slices_sentence(report.slices, report.metric) if report.slices else "",
+        sources_sentence=sources_sentence(report.sources),
         drift_charts=[(row, _drift_chart(row)) for row in drift[:_WORST] if row.bins],
         balance_sentence=wording.balance_sentence(report.balance) if report.balance else "",
         reasons=sorted(report.balance.reasons, key=lambda pair: (-pair[1], pair[0])) if report.balance else [],
