@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from tidemill.cli.exporting import leave
+from tidemill.cli.exporting import leave, leave_online
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.cli.serving import online_place, registered_store
@@ -17,7 +17,7 @@ from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.schema import delta_schema
 from tidemill.features.gold import online_batches
 from tidemill.features.parity import compare_all, newest_gold
-from tidemill.monitoring.metrics import online_metrics
+from tidemill.monitoring.metrics import parity_metrics
 from tidemill.monitoring.tables import PARITY, REFRESHES
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ def run(context: Context) -> Result:
     store = registered_store(context)
     context.progress.say("loading the online store")
     loads = feast_store.materialize(store, use_case.views, at)
-    for view in use_case.views:
-        leave(context, online_metrics(use_case.name, view.table_name, at - view.delay))
     failpoint("materialize.loaded")
     key, rows = use_case.entity.key, []
 
@@ -57,6 +55,9 @@ def run(context: Context) -> Result:
         gold = newest_gold(session, context.lake, view, at, sample)
         found = compare_all((row.asDict() for row in gold.toLocalIterator()), online, [f.name for f in view.columns])
         rows += [(view.table_name, parity) for parity in found]
+        leave_online(context, view, at - view.delay)
+        told = [(parity.compared, parity.equal) for parity in found]
+        leave(context, parity_metrics(use_case.name, view.table_name, at, told, asked.parity_threshold))
     same = {"use_case": use_case.name, "as_of": at}
     table = [{**same, "view": view, **parity.__dict__} for view, parity in rows]
     commit(context.lake, PARITY, batch, pa.Table.from_pylist(table, schema=delta_schema(PARITY.columns)))

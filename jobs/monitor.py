@@ -19,13 +19,12 @@ from tidemill.cli import (
     telling,
     track,
 )
-from tidemill.cli.exporting import leave
+from tidemill.cli.exporting import leave_success
 from tidemill.cli.gauges import write_gauges
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.monitoring import drift
-from tidemill.monitoring.metrics import success_metrics
 from tidemill.monitoring.shortfall import find_shortfalls
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Judges what `score` wrote at T, and what it wrote earlier whose labels have matured; nothing twice."""
     done = _judge(context)
-    leave(context, success_metrics(context.use_case.name, context.now))  # a run that had nothing to do is one, too
+    leave_success(context)  # a run that had nothing to do is one, too
     return done
 
 
@@ -69,7 +68,7 @@ def _judge(context: Context) -> Result:
     )
     indexing.write_index(context, scored, report, found, verdict, decision, raised, points, expected)
     notes = telling.tell_and_keep(context, raised, {**scored.judged, "realised": known.judged_rows if known else ""})
-    write_gauges(context, scored, found, verdict, raised, known, expected)
+    write_gauges(context, scored, found, verdict, raised, known, expected, turned, fallen)
     failpoint("monitor.reported")
     drifting.commit_drift(context, scored, moved)
     failpoint("monitor.between_tables")

@@ -295,7 +295,8 @@ def test_prometheus_asks_the_service_and_grafana_asks_prometheus() -> None:
     dashboards = {
         to: at for to, at in mounts["grafana"].items() if Path(to).parent == Path(provider["options"]["path"])
     }
-    assert dashboards == {"/etc/grafana/dashboards/monitoring.json": "../conf/grafana/monitoring.json"}
+    boards = [path.name for path in (HOME / "conf" / "grafana").iterdir()]
+    assert dashboards == {f"/etc/grafana/dashboards/{name}": f"../conf/grafana/{name}" for name in boards}
     assert (job["metrics_path"], job["static_configs"]) == ("/metrics", [{"targets": ["service:8000"]}])
     assert pushed["static_configs"] == [{"targets": ["pushgateway:9091"]}]
     (alerting,) = asked["alerting"]["alertmanagers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from shopkeeping import as_csv, orders
@@ -23,6 +24,14 @@ AS_OF, BEFORE = "2024-02-10", "2024-02-09"
 
 def compared(shop: Shop) -> pa.Table:
     return read_arrow(shop.lake, PARITY)
+
+
+def gauges(shop: Shop) -> dict[str, float]:
+    """What the newest comparison of the one view left for Prometheus."""
+    (path,) = (shop.root / "metrics").glob("parity_shop_*.prom")
+    found = dict(re.findall(r"^tidemill_parity_(\w+)\{.*\} (\S+)$", path.read_text("utf-8"), re.MULTILINE))
+    assert found.pop("time_seconds")
+    return {name: float(value) for name, value in found.items()}
 
 
 def test_is_done_once_and_again_where_gold_or_store_have_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +57,8 @@ def test_is_done_once_and_again_where_gold_or_store_have_changed(shop: Shop, mon
     table = compared(shop)
     assert table["equal"].to_pylist() == table["compared"].to_pylist()
     assert sum(sum(table[name].to_pylist()) for name in ("different", "missing", "stale")) == 0
+    left = gauges(shop)
+    assert (left["least_share"], left["unequal_features"]) == (1.0, 0.0)
 
     # A store that holds nothing of it.
     def no_load(*_: object) -> list[Result]:
@@ -58,6 +69,9 @@ def test_is_done_once_and_again_where_gold_or_store_have_changed(shop: Shop, mon
     code, summary = shop.run("materialize", "--as-of", AS_OF, "--rebuild")
     assert (code, summary["error"]["code"]) == (65, "E_PARITY")
     assert "equal for 0 of" in summary["error"]["what"]
+    left = gauges(shop)
+    assert left.pop("compared_values") > 0
+    assert left == {"least_share": 0.0, "unequal_features": 3.0}
     code, summary = shop.run("materialize", "--as-of", AS_OF, "--rebuild", "--set", "materialize.parity_threshold=0.0")
     assert code == 0, summary
 

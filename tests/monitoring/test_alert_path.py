@@ -14,7 +14,7 @@ from tidemill.cli.job import run_jobs
 from tidemill.core.config_monitor import Metrics
 from tidemill.monitoring.metrics import MonitorGauges, leave, monitor_metrics, success_metrics
 
-NOW = datetime.now(UTC)
+NOW, DAY = datetime.now(UTC), timedelta(days=1)
 
 
 def text_of(got: list[tuple[str, Any]]) -> str:
@@ -29,7 +29,9 @@ def awaited(found: Callable[[], bool], what: str, seconds: float = 30) -> None:
 
 
 def judged(verdict: int) -> MonitorGauges:
-    return MonitorGauges(NOW, verdict, 500, {"x": (verdict, 0.5)}, "roc_auc", {}, {"warn": 0, "alert": 1}, {"v": NOW})
+    return MonitorGauges(
+        NOW, verdict, 500, {"x": (verdict, 0.5)}, "roc_auc", {}, {"warn": 0, "alert": 1}, {"v": NOW}, {}, {}
+    )
 
 
 def test_a_failed_job_and_drift_reach_the_receiver_and_what_is_solved_is_said(
@@ -44,7 +46,7 @@ def test_a_failed_job_and_drift_reach_the_receiver_and_what_is_solved_is_said(
     assert run_jobs("monitor", lambda _: [("monitor", monitor.run)], argv) == 66
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "E_NO_TIME"
     assert not (root / "metrics").exists()  # pushed, and nowhere else
-    leave(root, pushing, success_metrics("retail", NOW))
+    leave(root, pushing, success_metrics("retail", NOW, DAY))
     leave(root, pushing, monitor_metrics("retail", judged(2)))
     awaited(lambda: "TidemillJobFailed" in text_of(got) and "TidemillDrift" in text_of(got), text_of(got))
     said = text_of(got)
@@ -66,9 +68,9 @@ def test_a_silent_monitor_job_reaches_the_receiver(
 ) -> None:
     servers, _ = alert_path
     pushing = Metrics(pushgateway=servers.address("pushgateway"), timeout=5)
-    leave(tmp_path, pushing, success_metrics("churn", NOW - timedelta(days=3)))
+    leave(tmp_path, pushing, success_metrics("churn", NOW - 3 * DAY, DAY))
     awaited(lambda: _state(servers, "TidemillMonitorSilent") == "pending", "the rule waits an hour, then it fires")
-    leave(tmp_path, pushing, success_metrics("churn", NOW))  # as a skipped run does
+    leave(tmp_path, pushing, success_metrics("churn", NOW, DAY))  # as a skipped run does
     awaited(lambda: _state(servers, "TidemillMonitorSilent") == "", "a new success ends it")
 
 

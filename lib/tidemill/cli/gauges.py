@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tidemill.cli.exporting import leave
+from tidemill.cli.freshness import reaches
 from tidemill.monitoring import drift
 from tidemill.monitoring.metrics import MonitorGauges, monitor_metrics
+from tidemill.monitoring.shortfall import judged_against
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     from tidemill.cli.judging import Scored
     from tidemill.monitoring.alerts import Alert
     from tidemill.monitoring.performance import Known
+    from tidemill.monitoring.shortfall import Shortfall, Turned
     from tidemill.stats.expected import Estimate
 
 _NUMBER: Final[dict[drift.VerdictName, int]] = {drift.OK: 0, drift.WARN: 1, drift.ALERT: 2, drift.INSUFFICIENT: -1}
+_SEVERITY: Final = {"warn": 1, "alert": 2}
 
 
 def write_gauges(
@@ -28,6 +32,8 @@ def write_gauges(
     raised: Sequence[Alert],
     known: Known | None,
     expected: Estimate,
+    turned: Sequence[Turned],
+    fallen: Sequence[Shortfall],
 ) -> None:
     """Writes the gauges of the run."""
     metric = context.use_case.metric
@@ -36,7 +42,8 @@ def write_gauges(
         performance |= {"realised": known.value, "baseline": known.baseline}
     if expected.value is not None:
         performance["expected"] = expected.value.estimate
-    marks = {s.name: context.watermark([s], context.as_of) for s in context.use_case.sources}
+    severities: dict[str, int] = {one.against: _SEVERITY[one.severity] for one in fallen}
+    reached = reaches(context)
     gauges = MonitorGauges(
         as_of=context.as_of,
         verdict=_NUMBER[verdict.verdict],
@@ -45,6 +52,8 @@ def write_gauges(
         metric=metric,
         performance={kind: value for kind, value in performance.items() if value is not None},
         alerts={severity: sum(a.severity == severity for a in raised) for severity in ("warn", "alert")},
-        sources={name: at for name, at in marks.items() if at is not None},
+        sources={one.source.name: one.until for one in reached if one.until is not None},
+        freshness={one.source.name: one.agreed for one in reached if one.agreed is not None},
+        fallen={name: severities.get(name, 0) for name in judged_against(turned, context.config.monitor)},
     )
     leave(context, monitor_metrics(context.use_case.name, gauges))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tidemill.cli.exporting import leave
+from tidemill.cli.exporting import leave_online
 from tidemill.cli.plan import gold_builder
 from tidemill.cli.serving import online_place, registered_store
 from tidemill.core.failpoints import failpoint
@@ -23,7 +23,6 @@ from tidemill.data.schema import delta_schema
 from tidemill.data.slices import built
 from tidemill.features.gold import read_view, refresh_view
 from tidemill.features.tables import view_table
-from tidemill.monitoring.metrics import online_metrics
 from tidemill.monitoring.tables import REFRESHES
 
 if TYPE_CHECKING:
@@ -144,4 +143,4 @@ class Refresher:
         }
         rows = pa.Table.from_pylist([row], schema=delta_schema(REFRESHES.columns))
         commit(context.lake, REFRESHES, derived_batch(REFRESHES, place | inputs), rows)
-        leave(context, online_metrics(place["use_case"], refreshed.view, refreshed.stamp))
+        leave_online(context, view, refreshed.stamp)

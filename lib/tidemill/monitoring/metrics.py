@@ -12,8 +12,8 @@ from tidemill.core.config_section import from_environment
 from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from tidemill.core.config_monitor import Metrics
@@ -86,22 +86,50 @@ def stream_metrics(source: str, counts: Mapping[str, int], delay: float | None) 
     return Group(f"stream_{source}", registry)
 
 
-def online_metrics(use_case: str, view: str, stamp: datetime) -> Group:
+def online_metrics(use_case: str, view: str, stamp: datetime, allowed: timedelta) -> Group:
     """What the online values of a view speak for, as `online_<use case>_<view>`.
 
     Args:
         use_case: a label.
         view: its name with its version, a label.
         stamp: the event time of its newest rows; their age is the time since then.
+        allowed: the age that they reach where nothing is wrong.
     """
     registry = CollectorRegistry()
-    Gauge(
-        "tidemill_online_value_time_seconds",
-        "The time that the newest online values of a view speak for, seconds since the epoch.",
-        ["use_case", "view"],
-        registry=registry,
-    ).labels(use_case, view).set(stamp.timestamp())
+    for name, text, value in (
+        (
+            "time",
+            "The time that the newest online values of a view speak for, seconds since the epoch.",
+            stamp.timestamp(),
+        ),
+        ("allowed_age", "How old the newest online values get where nothing is wrong.", allowed.total_seconds()),
+    ):
+        made = Gauge(f"tidemill_online_value_{name}_seconds", text, ["use_case", "view"], registry=registry)
+        made.labels(use_case, view).set(value)
     return Group(f"online_{use_case}_{view}", registry)
+
+
+def parity_metrics(use_case: str, view: str, at: datetime, features: Sequence[tuple[int, int]], least: float) -> Group:
+    """What the newest comparison of a view's online values with gold found, as `parity_<use case>_<view>`.
+
+    Args:
+        use_case: a label.
+        view: its name with its version, a label.
+        at: the as-of time that was compared.
+        features: of each feature the entities that were compared, and those whose values were equal.
+        least: the share of equal values that is asked of each feature.
+    """
+    registry = CollectorRegistry()
+    shares = [1.0 if not compared else equal / compared for compared, equal in features]
+    for name, text, value in (
+        ("time_seconds", "The as-of time of the newest comparison of online values with gold.", at.timestamp()),
+        ("compared_values", "Online values that were compared with gold.", sum(n for n, _ in features)),
+        ("least_share", "Share of equal values, of the feature that has the least.", min(shares, default=1.0)),
+        ("unequal_features", "Features with fewer equal values than are asked for.", sum(s < least for s in shares)),
+    ):
+        made = Gauge(f"tidemill_parity_{name}", text, ["use_case", "view"], registry=registry)
+        made.labels(use_case, view).set(value)
+    return Group(f"parity_{use_case}_{view}", registry)
 
 
 def job_metrics(use_case: str, job: str, ended: datetime, seconds: float, code: int) -> Group:
@@ -124,12 +152,21 @@ def job_metrics(use_case: str, job: str, ended: datetime, seconds: float, code: 
     return Group(f"job_{use_case}_{job}", registry)
 
 
-def success_metrics(use_case: str, finished: datetime) -> Group:
-    """When the monitor job last ended well, whether or not it had to judge anything, as `success_<use case>`."""
+def success_metrics(use_case: str, finished: datetime, every: timedelta) -> Group:
+    """When the monitor job last ended well, whether or not it had to judge anything, as `success_<use case>`.
+
+    Args:
+        use_case: the label.
+        finished: when.
+        every: the longest time until it does so again.
+    """
     registry = CollectorRegistry()
-    text = "When the monitor job last ended well."
-    made = Gauge("tidemill_monitor_last_success_time_seconds", text, ["use_case"], registry=registry)
-    made.labels(use_case).set(finished.timestamp())
+    for name, text, value in (
+        ("last_success_time", "When the monitor job last ended well.", finished.timestamp()),
+        ("period", "The longest time between two runs of the monitor job, by its schedule.", every.total_seconds()),
+    ):
+        made = Gauge(f"tidemill_monitor_{name}_seconds", text, ["use_case"], registry=registry)
+        made.labels(use_case).set(value)
     return Group(f"success_{use_case}", registry)
 
 
@@ -146,6 +183,8 @@ class MonitorGauges:
         performance: its values by `kind`: `realised`, `expected`, `promised`, `baseline`.
         alerts: number by severity.
         sources: watermarks by source.
+        freshness: how long sources may lag behind, where something is agreed.
+        fallen: verdicts on the realised metric by what it was held `against`; empty where nothing was.
     """
 
     as_of: datetime
@@ -156,6 +195,8 @@ class MonitorGauges:
     performance: Mapping[str, float]
     alerts: Mapping[str, int]
     sources: Mapping[str, datetime]
+    freshness: Mapping[str, timedelta]
+    fallen: Mapping[str, int]
 
 
 def monitor_metrics(use_case: str, found: MonitorGauges) -> Group:
@@ -185,4 +226,11 @@ def monitor_metrics(use_case: str, found: MonitorGauges) -> Group:
     mark = gauge("source_watermark_time_seconds", "The time up to which a source is complete.", "source")
     for source, at in found.sources.items():
         mark(source).set(at.timestamp())
+    agreed = gauge("source_freshness_seconds", "How long a source may lag behind by its contract.", "source")
+    for source, lag in found.freshness.items():
+        agreed(source).set(lag.total_seconds())
+    text = "0 ok, 1 warn, 2 alert: whether the realised metric surely falls short of what it is held against."
+    fallen = gauge("performance_verdict", text, "metric", "against")
+    for against, number in found.fallen.items():
+        fallen(found.metric, against).set(number)
     return Group(f"monitor_{use_case}", registry)

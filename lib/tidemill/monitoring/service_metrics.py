@@ -50,12 +50,20 @@ class ServiceMetrics:
             ["use_case", "outcome"],
             registry=self._registry,
         )
+        self._refused = Gauge(
+            "tidemill_model_refused",
+            "1 while the newest champion is refused, and the version before it, or none, answers.",
+            ["use_case"],
+            registry=self._registry,
+        )
         self._log = Counter(
             "tidemill_request_log_rows",
             "Answers for the request log by what became of them.",
             ["outcome"],
             registry=self._registry,
         )
+        for outcome in ("written", "dropped"):  # what begins with its first count has not increased for Prometheus
+            self._log.labels(outcome)
 
     def text(self) -> bytes:
         """All of it in Prometheus's text format."""
@@ -76,10 +84,16 @@ class ServiceMetrics:
         """A version began to answer."""
         self._version.labels(use_case).set(int(version))
         self._swaps.labels(use_case, "answers").inc()
+        self.settled(use_case)
+
+    def settled(self, use_case: str) -> None:
+        """The newest champion answers."""
+        self._refused.labels(use_case).set(0)
 
     def refused(self, use_case: str) -> None:
         """A new champion could not be loaded, or failed its check."""
         self._swaps.labels(use_case, "refused").inc()
+        self._refused.labels(use_case).set(1)
 
     def logged(self, outcome: str, rows: int) -> None:
         """Answers were `written` to the request log, or `dropped` because it could not be written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import Exit, TidemillError, nearest
@@ -67,6 +68,14 @@ class Flow:
         return {job: _within(_NEEDS[job], frozenset(self.jobs)) for job in self.jobs}
 
     @property
+    def every(self) -> timedelta | None:
+        """The longest time between two of its runs; None where only a person starts it."""
+        if self.cron is None:
+            return None
+        _, _, day, _, weekday = self.cron.split()
+        return timedelta(days=31 if day != "*" else 7 if weekday != "*" else 1)
+
+    @property
     def edges(self) -> tuple[tuple[str, str], ...]:
         """Pairs of a job and one that follows it, sorted."""
         return tuple(sorted((need, job) for job, needs in self.needs.items() for need in needs))
@@ -84,6 +93,11 @@ FLOWS = (
     Flow("weekly_report", (*_FEATURES, "score", "monitor"), "drift, performance, a decision, the report", "0 7 * * 1"),
     Flow("monthly_retraining", (*_FEATURES, "audit", "train", "promote"), "a challenger, and its trial", "0 9 1 * *"),
 )
+
+
+def longest_gap(job: str) -> timedelta:
+    """The longest time between two runs of a job where the flows run at their schedules; some flow has the job."""
+    return min(flow.every for flow in FLOWS if flow.every is not None and job in flow.jobs)
 
 
 def flow_named(name: str) -> Flow:

@@ -85,6 +85,7 @@ class Champions:
             self.reasons[name] = f"no version is champion{goes_on}"
         elif now is not None and now.version == number:
             self.reasons.pop(name, None)
+            self._metrics.settled(name)
         elif self._refused.get(name) != number:
             try:
                 served = load_served(ground.registry, ground.registry.version(name, number))
