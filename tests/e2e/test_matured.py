@@ -86,7 +86,7 @@ def test_matured_predictions_are_judged_once_by_a_later_run(scored: Shop) -> Non
     page = Path(summary["report"]).read_text("utf-8")
     assert "Expected and realised" in page
     assert "1 of 3 as-of times wait for their labels" in page
-    for told in ('id="sources"', 'id="slices"', 'id="courses"', "events_count_10d = "):
+    for told in ('id="sources"', 'id="slices"', 'id="courses"'):
         assert told in page
     gauges = (scored.root / "metrics" / "monitor_shop.prom").read_text("utf-8")
     assert 'tidemill_performance_verdict{against="promised",metric="roc_auc",use_case="shop"}' in gauges

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,11 @@ def test_a_tick_is_for_all_and_late_rows_for_their_own_entities(
     since = (datetime.now(UTC) - TICK).total_seconds()
     assert answer["age_seconds"] == {n: pytest.approx(since, abs=60) for n in names}
     text = (shop.root / "metrics" / "online_shop_orders_of_customer_v1.prom").read_text("utf-8")
-    assert float(text.splitlines()[-1].rpartition(" ")[2]) == TICK.timestamp()
+    left = {
+        name: float(value)
+        for name, value in re.findall(r"^tidemill_online_value_(\w+)_seconds\{.*\} (\S+)$", text, re.MULTILINE)
+    }
+    assert left == {"time": TICK.timestamp(), "allowed_age": 86400.0}  # a day between two runs, and nothing agreed
 
     other = make_shop("whole")  # where all had been there in time
     other.deliver("orders.csv", as_csv(orders()))

@@ -56,7 +56,7 @@ def courses_chart(courses: Sequence[Course], measure: str) -> Markup:
         courses: The weightiest first.
         measure: Name of what their points hold.
     """
-    drawn = courses[:DRAWN]
+    drawn = [course for course in courses if any(point.value is not None for point in course.points)][:DRAWN]
     times = sorted({point.as_of for course in drawn for point in course.points if point.value is not None})
     if len(times) < 2:
         return Markup()
