@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tidemill.models.registry import Registry
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
-LABEL = SimpleNamespace(name="churned")
+LABEL, CUSTOMER = SimpleNamespace(name="churned"), SimpleNamespace(key="customer")
 CARD = {"times": {"final": []}, "gate_value": 0.8, "as_of": "2026-02-01T00:00:00Z"}
 MOVED = Alert("alert", "drift", "shop.count", "its level is 1.00 sd above the usual")
 
@@ -70,7 +70,7 @@ def at(root: Path, day: int, **changed: Any) -> tuple[Context, Scored]:
         root=root,
         lake=Lake(root, f"2026030{day}T000000Z-monitor-{day}", Layout(buckets=1, period="all")),
         config=SimpleNamespace(**settings),
-        use_case=SimpleNamespace(name="shop", metric="roc_auc", sources=(), label=LABEL),
+        use_case=SimpleNamespace(name="shop", metric="roc_auc", sources=(), label=LABEL, entity=CUSTOMER),
         as_of=FIRST + timedelta(days=day),
         now=FIRST + timedelta(days=day, hours=1),
     )
