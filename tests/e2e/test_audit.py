@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conftest import CONTRACT, Shop
 from pyspark.sql import functions as F
-from shopkeeping import AS_OF, as_csv, orders, recorded, versions
+from shopkeeping import AS_OF, START, as_csv, orders, recorded, versions
 from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
 from tidemill.data.read import read, read_arrow
@@ -26,11 +26,31 @@ BUILT = "ingest refine build_features"
 MORE = """\
       - {name: received_at, physicalName: Received, logicalType: timestamp, required: true}
       - {name: target, physicalName: Target, logicalType: number}
+      - {name: courier, physicalName: Courier, logicalType: string, required: true}
 """
+RIDES_CONTRACT = (
+    CONTRACT.split("    properties:")[0].replace("orders", "rides")
+    + """\
+    properties:
+      - {name: courier, physicalName: Courier, logicalType: string, required: true}
+      - {name: rode_at, physicalName: At, logicalType: timestamp, required: true}
+      - {name: received_at, physicalName: Received, logicalType: timestamp, required: true}
+"""
+)
+RIDES = """\
+COURIER = Entity("courier")
+RIDES = Source("rides", contract="shop/rides.yaml", entity=COURIER, event_time="rode_at")
+OF_COURIER = FeatureView(
+    "rides_of_courier", version=1, entity=COURIER, source=RIDES, cadence=days(1), ttl=days(2),
+    features=(Tenure(), Aggregate("count", windows=(days(10),))),
+)
+"""
+JOINED = 'Attribute("courier"), Joined(OF_COURIER, "courier_now", ("tenure_days", "events_count_10d"))'
 
 
 def verdicts(shop: Shop, check: str) -> dict[str, str]:
-    rows = read_arrow(shop.lake, AUDITS).to_pylist()
+    """Of each feature, which each source's columns may tell on; what fails is said."""
+    rows = sorted(read_arrow(shop.lake, AUDITS).to_pylist(), key=lambda row: str(row["verdict"]) == "fail")
     return {row["feature"]: row["verdict"] for row in rows if row["check"] == check}
 
 
@@ -45,27 +65,45 @@ def rewrite(shop: Shop, place: str, *pairs: tuple[str, str]) -> None:
 
 def with_arrival_and_target(rows: list[tuple[str, datetime, str]], until: datetime) -> str:
     """Orders that arrive four days late, each with what will have become of its customer: no order within ten days."""
-    lines = ["Customer,At,Amount,Received,Target\n"]
+    lines = ["Customer,At,Amount,Received,Target,Courier\n"]
     for customer, at, amount in rows:
         grid = next(t for t in (datetime(2024, 1, 11) + timedelta(days=10 * i) for i in range(20)) if t > at)  # noqa: DTZ001
         gone = not any(c == customer and grid <= other < grid + timedelta(days=10) for c, other, _ in rows)
         target = f"{float(gone)}" if grid + timedelta(days=10) <= until else ""
         received = at + timedelta(days=4)
-        lines.append(f"{customer},{at:%Y-%m-%d %H:%M:%S},{amount},{received:%Y-%m-%d %H:%M:%S},{target}\n")
+        lines.append(
+            f"{customer},{at:%Y-%m-%d %H:%M:%S},{amount},{received:%Y-%m-%d %H:%M:%S},{target},k{amount[-1]}\n"
+        )
     return "".join(lines)
+
+
+def deliver(shop: Shop) -> None:
+    """Orders, and a ride of each courier on each day, known four days later."""
+    shop.deliver("orders.csv", with_arrival_and_target(orders(), datetime(2024, 4, 20)))  # noqa: DTZ001
+    days = [START + timedelta(days=n) for n in range(100)]
+    rides = "".join(f"k{n},{day:%Y-%m-%d},{day + timedelta(days=4):%Y-%m-%d}\n" for day in days for n in range(10))
+    path = shop.root / "landing" / "rides" / "rides.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"Courier,At,Received\n{rides}", encoding="utf-8")
 
 
 def test_leaks_are_caught_by_name_and_stop_the_training(make_shop: Callable[[str], Shop], spark: SparkSession) -> None:
     shop = make_shop("var")
     (shop.repo / "contracts/shop/orders.yaml").write_text(CONTRACT + MORE, encoding="utf-8")
+    (shop.repo / "contracts/shop/rides.yaml").write_text(RIDES_CONTRACT, encoding="utf-8")
     label_again = 'Aggregate("last", "target", windows=(days(30),)), Recency()'
-    rewrite(shop, "shop.py", ("features=(Recency()", f"features=({label_again}"))
-    shop.deliver("orders.csv", with_arrival_and_target(orders(), datetime(2024, 4, 20)))  # noqa: DTZ001
+    rewrite(shop, "shop.py", ("features=(Recency()", f"features=({JOINED}, {label_again}"))
+    rewrite(shop, "shop.py", ("VIEW = FeatureView", f"{RIDES}VIEW = FeatureView"))
+    deliver(shop)
     code, summary = shop.run(f"{BUILT} audit", "--as-of", AS_OF)
     assert (code, summary["error"]["code"]) == (65, "E_LEAK")
-    for name in ("target_last_30d", "recency_days", "events_count_10d"):
+    for name in ("target_last_30d", "recency_days", "events_count_10d", "rides_of_courier_events_count_10d"):
         assert name in summary["error"]["what"]
     assert "'received_at'" in summary["error"]["what"]
+    told = [
+        row["feature"] for row in read_arrow(shop.lake, AUDITS).to_pylist() if "'rides.received_at'" in row["reason"]
+    ]
+    assert told == ["rides_of_courier_events_count_10d"]  # not the tenure: the first ride is known either way
     assert verdicts(shop, "times")["recency_days"] == "fail"
     assert set(verdicts(shop, "future").values()) == set(verdicts(shop, "gold").values()) == {"ok"}
     assert verdicts(shop, "label")["target_last_30d"] == "fail"
@@ -76,13 +114,16 @@ def test_leaks_are_caught_by_name_and_stop_the_training(make_shop: Callable[[str
     assert versions(shop.root) == before
     assert not [line for line in recorded(shop.root) if line.startswith("shop ")]
     # What is declared as the arrival time is obeyed, and what people have looked at is let through.
-    rewrite(shop, "shop.py", ('event_time="ordered_at"', 'event_time="ordered_at", known_time="received_at"'))
-    rewrite(shop, "shop.py", ("version=1", "version=2"))
+    for time in ("ordered_at", "rode_at"):
+        rewrite(shop, "shop.py", (f'event_time="{time}"', f'event_time="{time}", known_time="received_at"'))
+    rewrite(shop, "shop.py", ('"orders_of_customer", version=1', '"orders_of_customer", version=2'))
     other = Shop(shop.repo, shop.root.with_name("other"))
-    other.deliver("orders.csv", with_arrival_and_target(orders(), datetime(2024, 4, 20)))  # noqa: DTZ001
+    deliver(other)
     code, summary = other.run(f"{BUILT} audit", "--as-of", AS_OF, "--set", "audit.accepted=[target_last_30d]")
     assert (code, summary["status"]) == (0, "ok"), summary
-    assert "times" not in {row["check"] for row in read_arrow(other.lake, AUDITS).to_pylist()}
+    kept = read_arrow(other.lake, AUDITS).to_pylist()
+    assert "times" not in {row["check"] for row in kept}
+    assert all(row["compared"] > 0 for row in kept)
 
 
 def test_a_clean_shop_is_audited_once_and_gold_stamped_too_early_is_found(shop: Shop, spark: SparkSession) -> None:

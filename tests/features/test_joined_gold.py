@@ -35,9 +35,8 @@ ORDERS, DELIVERIES = Source("orders", "o.yaml", CUSTOMER), Source("deliveries", 
 STATS = FeatureView(
     "shop_stats", 1, SHOP, DELIVERIES, (Aggregate("count", windows=(days(30),)),), days(1), days(2), delay=days(1)
 )
-VIEW = FeatureView(
-    "v", 1, CUSTOMER, ORDERS, (Attribute("shop"), Joined(STATS, "shop_now", ("events_count_30d",))), days(1), days(1)
-)
+TAKEN = ("events_count_30d",)
+VIEW = FeatureView("v", 1, CUSTOMER, ORDERS, (Attribute("shop"), Joined(STATS, "shop_now", TAKEN)), days(1), days(1))
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
@@ -91,6 +90,11 @@ def test_a_late_row_of_the_other_entity_is_seen(spark: SparkSession, lake: Lake)
     assert gold() == {**before, ("b", 15): ("south", 2.0)}
     assert [e.cause for e in ledger.entries(lake.root, "gold.v_v1")] == ["new", "late"]
     assert commit_view(builder, VIEW, times) == 0
+    # A view may be joined to another one of the same source: here each customer points to itself.
+    own = replace(STATS, name="own", entity=CUSTOMER, source=ORDERS, delay=days(0))
+    again = replace(VIEW, features=(Aggregate("last_text", "customer"), Joined(own, "customer_last_text", TAKEN)))
+    pointed_to = builder.rows(again, [day(10)]).toLocalIterator()
+    assert {r["customer"]: r["own_events_count_30d"] for r in pointed_to} == {"a": 1.0, "b": 1.0}
 
 
 def test_a_use_case_reads_the_sources_of_what_its_views_join() -> None:

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyspark.sql import functions as F
 from tidemill.core.config import Audit
-from tidemill.declare import Aggregate, Entity, FeatureView, Recency, Source, Tenure, days
+from tidemill.declare import Aggregate, Attribute, Entity, FeatureView, Joined, Recency, Source, Tenure, days
 from tidemill.features import compute
-from tidemill.features.audit import ACCEPTED, FAIL, OK, WARN, accept, failed, judge_alone, judge_moved, summarise
+from tidemill.features.audit import (
+    ACCEPTED,
+    FAIL,
+    OK,
+    UNCHECKED,
+    WARN,
+    accept,
+    failed,
+    judge_alone,
+    judge_moved,
+    summarise,
+)
 from tidemill.features.leakage import Doubts, Moved, as_gold_variant, build_variants, count_moved, read_moved
 from tidemill.features.pairs import with_past_as_ofs, with_validity
 from tidemill.stats.alone import Alone
@@ -43,7 +54,28 @@ SCHEMA = (
     " amount decimal(12,2), status string, big boolean, seq bigint, content bigint, op string, row_id string,"
     " batch_id string"
 )
-NAMES = [f.name for f in VIEW.columns]
+SHOP = Entity("shop")
+DELIVERIES = Source("deliveries", "d.yaml", SHOP)
+OF_SHOP = FeatureView(
+    "shop",
+    1,
+    SHOP,
+    DELIVERIES,
+    (Tenure(), Aggregate("count", windows=(days(4),)), Aggregate("last_text", "status")),
+    cadence=days(1),
+    ttl=days(1),
+    delay=timedelta(hours=1),
+)
+BROUGHT = {"shop_tenure_days", "shop_events_count_4d", "shop_status_last_text"}
+JOINING = FeatureView(
+    "joining",
+    1,
+    CUSTOMER,
+    ORDERS,
+    (Recency(), Attribute("shop"), Joined(OF_SHOP, "shop_now", tuple(f.name for f in OF_SHOP.columns))),
+    cadence=days(1),
+    ttl=days(1),
+)
 START = datetime(2024, 1, 1, tzinfo=UTC)
 CUTS = [START + timedelta(days=d) for d in (20, 30)]
 
@@ -86,11 +118,17 @@ def gold_of(silver: DataFrame, at: Sequence[datetime] = CUTS) -> DataFrame:
 
 def audited(silver: DataFrame, gold: DataFrame, doubts: Doubts) -> dict[tuple[str, str], set[str]]:
     """The features that moved, by check and the column that tells."""
-    rows = build_variants(silver, VIEW, CUTS, doubts, versions=True)
-    counts = count_moved(rows.unionByName(as_gold_variant(gold, VIEW)), VIEW.columns, doubts, CUTS).first()
+    return audited_view(VIEW, {"orders": silver}, gold, {"orders": doubts})
+
+
+def audited_view(
+    view: FeatureView, silver: dict[str, DataFrame], gold: DataFrame, doubts: dict[str, Doubts]
+) -> dict[tuple[str, str], set[str]]:
+    rows = build_variants(silver, view, CUTS, doubts, set(silver))
+    counts = count_moved(rows.unionByName(as_gold_variant(gold, view)), view, doubts, CUTS).first()
     assert counts is not None
-    moved = read_moved(counts.asDict(), VIEW.columns, doubts)
-    assert {m.feature for m in moved} == set(NAMES)
+    moved = read_moved(counts.asDict(), view, doubts)
+    assert {m.feature for m in moved} == {f.name for f in view.columns}
     assert all(m.compared == 12 for m in moved), moved  # six customers at two times
     found: dict[tuple[str, str], set[str]] = {}
     for m in moved:
@@ -171,6 +209,55 @@ def test_corrections_with_a_known_time_of_their_own_are_clean(spark: SparkSessio
     assert set().union(*audited(silver, gold_of(silver), Doubts((), ("b1", "b2"))).values()) == set()
 
 
+def joined(spark: SparkSession, deliveries: list[dict[str, Any]]) -> tuple[dict[str, DataFrame], DataFrame]:
+    """Orders of customers who each have a shop of their own, deliveries to these shops, and gold of both."""
+    orders = frame(spark, events()).withColumn("shop", F.concat(F.lit("of "), "customer"))
+    shops = frame(spark, deliveries).withColumnRenamed("customer", "shop")
+    silver = {"orders": orders, "deliveries": shops.withColumn("shop", F.concat(F.lit("of "), "shop"))}
+    known = {name: with_validity(rows, versions=True) for name, rows in silver.items()}
+    return silver, compute.build_view(known["orders"], JOINING, CUTS, known)
+
+
+def test_joined_features_are_audited_and_clean_ones_raise_no_alarm(spark: SparkSession) -> None:
+    silver, gold = joined(spark, events())
+    doubts = {name: Doubts(("received_at",), ("b1",)) for name in silver}
+    assert audited_view(JOINING, silver, gold, doubts) == {
+        ("future", ""): set(),
+        ("gold", ""): set(),
+        ("times", "received_at"): set(),
+        ("times", "deliveries.received_at"): set(),
+        ("rewritten", ""): set(),
+        ("rewritten", "deliveries"): set(),
+    }
+
+
+def test_leaks_of_a_joined_source_name_its_features_and_itself(spark: SparkSession) -> None:
+    rows = events(arrives_after=3)
+    paid_later = [
+        {**r, "status": "paid", "content": 1000 + r["content"], "batch_id": "b2"} for r in rows if r["status"] == "open"
+    ]
+    silver, gold = joined(spark, rows + paid_later)
+    doubts = {"orders": Doubts(("received_at",)), "deliveries": Doubts(("received_at",), ("b1", "b2"))}
+    found = audited_view(JOINING, silver, gold, doubts)
+    assert found["times", "deliveries.received_at"] == {"shop_events_count_4d"}
+    assert found["rewritten", "deliveries"] == {"shop_status_last_text"}
+    assert found["future", ""] == found["gold", ""] == found["times", "received_at"] == set()
+
+
+def test_joined_features_that_look_ahead_are_named(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    silver, gold = joined(spark, events())
+
+    def looks_ahead(rows: DataFrame, as_ofs: Any, lookback: Any) -> DataFrame:
+        if "customer" not in rows.columns:
+            rows = rows.withColumns({n: F.col(n) - F.expr("interval 3 days") for n in ("event_time", "known_time")})
+        return with_past_as_ofs(rows, as_ofs, lookback)
+
+    monkeypatch.setattr(compute, "with_past_as_ofs", looks_ahead)
+    found = audited_view(JOINING, silver, gold, {name: Doubts() for name in silver})
+    assert found["future", ""] == BROUGHT - {"shop_tenure_days"}
+    assert "shop_events_count_4d" in found["gold", ""]
+
+
 LIMITS = Audit(entities=1, times=1, alone=0.98, apart=0.2, accepted=())
 
 
@@ -184,6 +271,29 @@ def test_what_moved_fails_and_says_why() -> None:
     assert failed(accept(found, ["a"])) == []
     assert accept(found, ["a"])[0].verdict == ACCEPTED
     assert accept(found, ["a"])[1].verdict == OK
+
+
+def test_what_was_compared_with_nothing_is_not_called_clean() -> None:
+    found = judge_moved("v_v1", [Moved("a", "future", 0, 0), Moved("a", "gold", 0, 0), Moved("b", "gold", 1, 0)])
+    assert [(f.feature, f.verdict, f.value) for f in found] == [
+        ("a", UNCHECKED, None),
+        ("a", UNCHECKED, None),
+        ("b", OK, 0.0),
+    ]
+    assert [f.reason for f in found] == [
+        "no sampled entity has a row at an audited time",
+        "no gold row at an audited time was made from all that silver holds: build_features brings them along",
+        "",
+    ]
+    assert failed(found) == found[:2]
+    assert failed(accept(found, ["a"])) == []
+    assert summarise(found) == "no leak in 2 features at 0 sampled rows; a not checked"
+
+
+def test_a_leak_in_a_joined_source_says_which() -> None:
+    found = judge_moved("v_v1", [Moved("a", "rewritten", 4, 2, "deliveries"), Moved("a", "rewritten", 4, 2)])
+    anew = "it reads values that were written anew later, under the same known time"
+    assert [f.reason for f in found] == [f"{anew}, in 'deliveries': 2 of 4 rows", f"{anew}: 2 of 4 rows"]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tidemill.cli.plan import gold_builder, training_times
@@ -19,13 +20,13 @@ from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.contract import MOMENTS
 from tidemill.data.read import layout_of, read, read_arrow, version_of
 from tidemill.data.schema import delta_schema
-from tidemill.data.slices import built, missing, wanted
 from tidemill.features.asof_choice import join_gold
-from tidemill.features.audit import Finding, accept, failed, judge_alone, judge_moved
+from tidemill.features.audit import FAIL, Finding, accept, failed, judge_alone, judge_moved
+from tidemill.features.derived import Joined
 from tidemill.features.disguise import build_alone
-from tidemill.features.gold import read_labels, read_view, stamps
+from tidemill.features.gold import current_stamps, read_labels, read_view, stamps
 from tidemill.features.leakage import Doubts, as_gold_variant, build_variants, count_moved, read_moved
-from tidemill.features.tables import labels_table, view_table
+from tidemill.features.tables import labels_table
 from tidemill.features.window_path import has_versions
 from tidemill.models.specs import BINARY, MULTICLASS
 from tidemill.models.tables import AUDITS
@@ -33,17 +34,15 @@ from tidemill.models.training_set import training_set_inputs
 from tidemill.stats.alone import Alone, alone, alone_of_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
-
-    from pyspark.sql import DataFrame
 
     from tidemill.cli.context import Context
     from tidemill.data.sources import Source
     from tidemill.data.tables import Lake
     from tidemill.features.specs import FeatureView
 
-_RULES = 1  # another number audits again what was audited by older rules
+_RULES = 2  # another number audits again what was audited by older rules
 
 
 @dataclass(frozen=True)
@@ -97,21 +96,25 @@ def findings_of(lake: Lake, batch_id: str) -> list[Finding]:
 
 
 def refuse_leaks(context: Context, findings: Sequence[Finding]) -> None:
-    """Ends where a feature has seen what it should not have.
+    """Ends where a feature has seen what it should not have, or where nothing says whether it has.
 
     Raises:
-        TidemillError: E_LEAK (data), naming the features.
+        TidemillError: E_LEAK, or E_NOT_AUDITED where no feature leaks (both data), naming the features.
     """
-    bad = failed(findings)
-    if bad:
-        names = ", ".join(dict.fromkeys(f.feature for f in bad))
-        raise TidemillError(
-            "E_LEAK",
-            f"{bad[0].feature} leaks: {bad[0].reason}" + (f" (all that leak: {names})" if len(bad) > 1 else ""),
-            where=f"view {bad[0].view}, check {bad[0].check!r}, use case {context.use_case.name!r}, ops.audits",
-            next_step="docs/leakage.md says what each check means and what to do",
-            exit_code=Exit.DATA,
-        )
+    bad = sorted(failed(findings), key=lambda f: f.verdict != FAIL)
+    if not bad:
+        return
+    leaks = [f for f in bad if f.verdict == FAIL]
+    named = leaks or bad
+    names = ", ".join(dict.fromkeys(f.feature for f in named))
+    code, does, do = ("E_LEAK", "leaks", "leak") if leaks else ("E_NOT_AUDITED", "was not checked", "were not checked")
+    raise TidemillError(
+        code,
+        f"{named[0].feature} {does}: {named[0].reason}" + (f" (all that {do}: {names})" if len(named) > 1 else ""),
+        where=f"view {named[0].view}, check {named[0].check!r}, use case {context.use_case.name!r}, ops.audits",
+        next_step="docs/leakage.md says what each check means and what to do",
+        exit_code=Exit.DATA,
+    )
 
 
 def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Doubts]) -> list[Finding]:
@@ -122,10 +125,9 @@ def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Dou
     context.progress.say(f"{len(sample)} entities at {len(cuts)} as-of time(s)")
 
     def check(view: FeatureView) -> list[Finding]:
-        found = doubts[view.source.name]
-        rows = _variants(context, view, cuts, found, sample)
-        counts = count_moved(rows, view.columns, found, _current(context, view, cuts)).first()
-        return judge_moved(view.table_name, read_moved({} if counts is None else counts.asDict(), view.columns, found))
+        rows = _variants(context, view, cuts, doubts, sample)
+        counts = count_moved(rows, view, doubts, current_stamps(gold_builder(context), view, cuts)).first()
+        return judge_moved(view.table_name, read_moved({} if counts is None else counts.asDict(), view, doubts))
 
     moved = [f for found in side_by_side(check, use_case.views, context.config.parallel_tables) for f in found]
     context.progress.say("each feature beside the label")
@@ -140,24 +142,36 @@ def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Dou
 
 
 def _variants(
-    context: Context, view: FeatureView, cuts: Sequence[datetime], doubts: Doubts, sample: dict[str, int]
+    context: Context,
+    view: FeatureView,
+    cuts: Sequence[datetime],
+    doubts: Mapping[str, Doubts],
+    sample: dict[str, int],
 ) -> DataFrame:
-    table, key = context.silver(view.source), view.entity.key
-    buckets, _ = layout_of(context.lake, table)
-    chosen = F.col("bucket").isin(sorted({hashed % buckets for hashed in sample.values()}))
-    silver = read(context.spark, context.lake, table).where(chosen & F.col(key).cast("string").isin(list(sample)))
-    silver = silver.select(*[f"`{name}`" for name in table.names])
-    builder = gold_builder(context)
-    rows = build_variants(
-        silver,
-        view,
-        stamps(view, cuts),
-        doubts,
-        versions=has_versions(context.lake, table),
-        others={s.name: builder.events(s) for s in view.sources[1:]},
-    )
-    gold = read_view(context.spark, context.lake, view, cuts).where(F.col(key).isin(list(sample)))
-    return rows.unionByName(as_gold_variant(gold, view))
+    gold = read_view(context.spark, context.lake, view, cuts).where(F.col(view.entity.key).isin(list(sample)))
+    silver = {source.name: _histories(context, view, source, gold, sample) for source in view.sources}
+    corrected = {s.name for s in view.sources if has_versions(context.lake, context.silver(s))}
+    rows = build_variants(silver, view, stamps(view, cuts), doubts, corrected)
+    return rows.where(F.col("key").isin(list(sample))).unionByName(as_gold_variant(gold, view))
+
+
+def _histories(
+    context: Context, view: FeatureView, source: Source, gold: DataFrame, sample: dict[str, int]
+) -> DataFrame:
+    """The versions of a source, of the sampled entities and of those that their gold rows point to."""
+    table, key = context.silver(source), source.entity.key
+    rows = read(context.spark, context.lake, table).select(*[f"`{name}`" for name in table.names])
+    joined = [item for item in view.features if isinstance(item, Joined)]
+    pointing = [item.via for item in joined if item.view.source == source]
+    deeper = [item for other in joined for item in other.view.features if isinstance(item, Joined)]
+    if any(source in item.view.sources for item in deeper) or (pointing and source == view.source):
+        return rows  # no gold row of this view says who is pointed to in the end
+    if source == view.source:
+        buckets, _ = layout_of(context.lake, table)
+        chosen = F.col("bucket").isin(sorted({hashed % buckets for hashed in sample.values()}))
+        return rows.where(chosen & F.col(key).cast("string").isin(list(sample)))
+    others = reduce(DataFrame.union, [gold.select(F.col(via).alias("_via")) for via in pointing])
+    return rows.join(F.broadcast(others), F.col(key) == F.col("_via"), "left_semi")
 
 
 def _sample(context: Context, cuts: Sequence[datetime]) -> dict[str, int]:
@@ -180,12 +194,3 @@ def _doubts(context: Context, source: Source) -> Doubts:
         entries = ledger.entries(context.root, context.silver(source).label)
         landed = tuple(dict.fromkeys(e.batch_id for e in entries if e.cause != "compact"))
     return Doubts(tuple(name for name in times if name not in own), landed)
-
-
-def _current(context: Context, view: FeatureView, cuts: Sequence[datetime]) -> list[datetime]:
-    """The stamps whose gold rows were made from all that silver holds now."""
-    upstream = [ledger.entries(context.root, context.silver(view.source).label)]
-    asked = wanted(stamps(view, cuts), upstream, cuts[0] - cuts[0])
-    there = built(ledger.entries(context.root, view_table(view).label))
-    outdated = set(missing(asked, there))
-    return [t for t in asked if t not in outdated]

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from tidemill.features.leakage import Moved
     from tidemill.stats.alone import Alone
 
-OK, WARN, FAIL, ACCEPTED = "ok", "warn", "fail", "accepted"
+OK, WARN, FAIL, UNCHECKED, ACCEPTED = "ok", "warn", "fail", "unchecked", "accepted"
 LABEL_ITSELF, ALONE = "label", "alone"
 _DISGUISE = 0.999
 _OUTSTANDING = 0.9  # what stands out is no news below
+_WHY_NOT = {
+    GOLD: "no gold row at an audited time was made from all that silver holds: build_features brings them along"
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Finding:
         compared: rows that were looked at.
         value: the share of them that moved; of `label` the share that says the same as the label; of `alone` ROC AUC,
             or the size of Pearson's r. None where too little is known.
-        verdict: `ok`, `warn`, `fail`, or `accepted` where it would be one of these two.
+        verdict: `ok`, `warn`, `fail`, `unchecked` where nothing was there to look at, or `accepted` where it would be
+            one of these three.
         reason: in a sentence; empty where all is well.
     """
 
@@ -45,12 +49,14 @@ class Finding:
 
 
 def judge_moved(view: str, moved: Iterable[Moved]) -> list[Finding]:
-    """A feature that moved at all has seen what it should not have."""
+    """A feature that moved at all has seen what it should not have; of one that nothing is known of nothing is said."""
     found = []
     for item in moved:
-        share = item.moved / item.compared if item.compared else 0.0
+        share = item.moved / item.compared if item.compared else None
         reason = f"{_why(item)}: {item.moved} of {item.compared} rows" if item.moved else ""
         verdict = FAIL if item.moved else OK
+        if not item.compared:
+            verdict, reason = UNCHECKED, _WHY_NOT.get(item.check, "no sampled entity has a row at an audited time")
         found.append(Finding(view, item.feature, item.check, item.compared, share, verdict, reason))
     return found
 
@@ -83,8 +89,8 @@ def accept(findings: Sequence[Finding], names: Iterable[str]) -> list[Finding]:
 
 
 def failed(findings: Iterable[Finding]) -> list[Finding]:
-    """Those for which nothing may be trained."""
-    return [f for f in findings if f.verdict == FAIL]
+    """Those for which nothing may be trained: what leaks, and what nobody could look at."""
+    return [f for f in findings if f.verdict in {FAIL, UNCHECKED}]
 
 
 def summarise(findings: Sequence[Finding]) -> str:
@@ -92,9 +98,11 @@ def summarise(findings: Sequence[Finding]) -> str:
     features = len({f.feature for f in findings})
     rows = max((f.compared for f in findings if f.check == FUTURE), default=0)
     warned = sorted({f.feature for f in findings if f.verdict == WARN})
-    bad = sorted({f.feature for f in failed(findings)})
+    bad = sorted({f.feature for f in findings if f.verdict == FAIL})
+    unknown = sorted({f.feature for f in findings if f.verdict == UNCHECKED})
     accepted = sorted({f.feature for f in findings if f.verdict == ACCEPTED})
     parts = [f"{_some(bad)} leak" if bad else f"no leak in {features} features at {rows:,} sampled rows"]
+    parts += [f"{_some(unknown)} not checked"] if unknown else []
     parts += [f"{_some(warned)} too good to be true alone"] if warned else []
     parts += [f"{_some(accepted)} accepted as they are"] if accepted else []
     return "; ".join(parts)
@@ -109,7 +117,8 @@ def _why(item: Moved) -> str:
         FUTURE: "it changes with what was not yet known",
         GOLD: "its gold rows are not what was known at their time",
         TIMES: f"it counts rows that hold a later {item.by!r}: they were not written before the as-of time",
-        REWRITTEN: "it reads values that were written anew later, under the same known time",
+        REWRITTEN: "it reads values that were written anew later, under the same known time"
+        + (f", in {item.by!r}" if item.by else ""),
     }[item.check]
 
 

@@ -30,7 +30,11 @@ _MICROS_A_DAY = 86_400_000_000
 
 
 def build_view(
-    events: DataFrame, view: FeatureView, as_ofs: Sequence[datetime], others: Mapping[str, DataFrame] | None = None
+    events: DataFrame,
+    view: FeatureView,
+    as_ofs: Sequence[datetime],
+    others: Mapping[str, DataFrame] | None = None,
+    worlds: tuple[str, ...] = (),
 ) -> DataFrame:
     """The view's rows at the as-of times.
 
@@ -38,12 +42,13 @@ def build_view(
         events: silver versions of the view's source, with `superseded_time`.
         view: what to compute.
         as_ofs: the as-of times; each sees only what was known strictly before it.
-        others: the same of the sources of views that it joins, by their names.
+        others: the same of the sources of views that it joins, by their names; its own may be among them.
+        worlds: columns of all these events, if any, that say which world they are of; those of two never meet.
 
     Returns:
-        Grain: entity and `event_timestamp` (T); the view's features, missing counts and sums as zero.
+        Grain: entity, `event_timestamp` (T) and world; the view's features, missing counts and sums as zero.
     """
-    key = view.entity.key
+    entity = (view.entity.key, *worlds)
     aggregated = aggregates_of(view)
     counts: Column = F.lit(True)
     if view.lookback is None:  # the pairs say also who has a row: versions that were known but do not count any more
@@ -52,10 +57,10 @@ def build_view(
         events = events.withColumns(ever)
     pairs = with_past_as_ofs(events, as_ofs, view.lookback).withColumn(ORDER, event_order())
     columns = [column for item in aggregated for column in _aggregated(item, counts)]
-    found = pairs.groupBy(key, AS_OF).agg(*(columns or [F.count(F.lit(1)).alias("_events")]))
+    found = pairs.groupBy(*entity, AS_OF).agg(*(columns or [F.count(F.lit(1)).alias("_events")]))
     if view.lookback is not None:
-        found = _known_entities(events, key, as_ofs).join(found, [key, AS_OF], "left")
-    return completed(found, view, as_ofs, others or {})
+        found = _known_entities(events, entity, as_ofs).join(found, [*entity, AS_OF], "left")
+    return completed(found, view, as_ofs, others or {}, worlds)
 
 
 def aggregates_of(view: FeatureView) -> list[Declaration]:
@@ -64,17 +69,21 @@ def aggregates_of(view: FeatureView) -> list[Declaration]:
 
 
 def completed(
-    found: DataFrame, view: FeatureView, as_ofs: Sequence[datetime], others: Mapping[str, DataFrame]
+    found: DataFrame,
+    view: FeatureView,
+    as_ofs: Sequence[datetime],
+    others: Mapping[str, DataFrame],
+    worlds: tuple[str, ...] = (),
 ) -> DataFrame:
     """The view's rows from the features of its aggregates: what is missing filled in, what is derived computed."""
     aggregated = aggregates_of(view)
     found = with_defaults(found, [f for item in aggregated for f in item.features()])
     for item in view.features:
         if isinstance(item, Joined):
-            found = _with_joined(found, item, as_ofs, others)
+            found = _with_joined(found, item, as_ofs, others, worlds)
         elif item not in aggregated:
             found = _with_derived(found, item)
-    return found.select(view.entity.key, AS_OF, *[f.name for f in view.columns])
+    return found.select(view.entity.key, AS_OF, *worlds, *[f.name for f in view.columns])
 
 
 def with_defaults(frame: DataFrame, features: Sequence[Feature]) -> DataFrame:
@@ -87,11 +96,11 @@ def _for_good() -> dict[str, Column]:
     return {"superseded_time": F.lit(None).cast("timestamp"), "op": F.lit("upsert")}
 
 
-def _known_entities(events: DataFrame, key: str, as_ofs: Sequence[datetime]) -> DataFrame:
+def _known_entities(events: DataFrame, entity: tuple[str, ...], as_ofs: Sequence[datetime]) -> DataFrame:
     """Every entity at every as-of time before which any of its events was known."""
     moment = F.greatest("event_time", "known_time")
     first = (
-        events.groupBy(key)
+        events.groupBy(*entity)
         .agg(F.min(moment).alias("event_time"))
         .withColumns(
             {
@@ -101,7 +110,7 @@ def _known_entities(events: DataFrame, key: str, as_ofs: Sequence[datetime]) -> 
             }
         )
     )
-    return with_past_as_ofs(first, as_ofs, None).select(key, AS_OF)
+    return with_past_as_ofs(first, as_ofs, None).select(*entity, AS_OF)
 
 
 def _over_events(item: Declaration) -> OverEvents | None:
@@ -176,26 +185,31 @@ def _with_derived(frame: DataFrame, item: Declaration) -> DataFrame:
 
 
 def _with_joined(
-    frame: DataFrame, item: Joined, as_ofs: Sequence[datetime], others: Mapping[str, DataFrame]
+    frame: DataFrame,
+    item: Joined,
+    as_ofs: Sequence[datetime],
+    others: Mapping[str, DataFrame],
+    worlds: tuple[str, ...],
 ) -> DataFrame:
     """The other view's rows stamped its delay before each T, by equality; ways of saying nothing are told apart."""
     view = item.view
-    rows = build_view(others[view.source.name], view, [t - view.delay for t in as_ofs], others)
+    rows = build_view(others[view.source.name], view, [t - view.delay for t in as_ofs], others, worlds)
     usable = F.col(AS_OF) + F.make_dt_interval(secs=F.lit(view.delay.total_seconds()))
     brought = item.brought()
+    pointed_to = {item.via: F.col(view.entity.key), AS_OF: usable, **{name: F.col(name) for name in worlds}}
+    its = {here: f"_its_{number}" for number, here in enumerate(pointed_to)}
     right = rows.select(
-        F.col(view.entity.key).alias("_via"),
-        usable.alias("_at"),
+        *[there.alias(its[here]) for here, there in pointed_to.items()],
         *[F.col(there.name).alias(here.name) for there, here in brought],
     )
-    found = frame.join(right, (F.col(item.via) == F.col("_via")) & (F.col(AS_OF) == F.col("_at")), "left")
+    found = frame.join(right, [F.col(here) == F.col(name) for here, name in its.items()], "left")
     points = F.col(item.via).isNotNull()
     fills = {
         here.name: F.coalesce(here.name, F.when(points, F.lit(there.missing)))
         for there, here in brought
         if there.missing is not None
     }
-    return found.drop("_via", "_at").withColumns(fills)
+    return found.drop(*its.values()).withColumns(fills)
 
 
 _CALENDAR: dict[str, Callable[[Column], Column]] = {

@@ -17,6 +17,7 @@ from tidemill.data.read import layout_of, read
 from tidemill.data.slices import Built, built, missing, slice_inputs, times_predicate, wanted
 from tidemill.data.write import Slice
 from tidemill.features.compute import build_view
+from tidemill.features.derived import Joined
 from tidemill.features.labels import build_labels, build_population
 from tidemill.features.pairs import AS_OF, with_validity
 from tidemill.features.tables import labels_table, view_table
@@ -67,9 +68,9 @@ class Builder:
         """The view's rows at the as-of times, of all entities or some, whichever way they are computed."""
         path = self.path(view)
         if path.plan is None:
-            events = self.events(view.source)
-            others = {s.name: self.events(s) for s in view.sources[1:]}
-            return build_view(events if only is None else only.of(events), view, list(times), others)
+            events = {s.name: self.events(s) for s in view.sources}
+            own = events[view.source.name]
+            return build_view(own if only is None else only.of(own), view, list(times), events)
         files = bucket_files(self.lake, self.silver[view.source.name])
         if only is None:
             return build_from_buckets(self.spark(), files, view, path.plan, times)
@@ -87,8 +88,7 @@ def commit_view(builder: Builder, view: FeatureView, times: Iterable[datetime]) 
     Raises:
         TidemillError: what `commit` raises.
     """
-    table = view_table(view)
-    asked = wanted(stamps(view, times), builder.upstream(view.sources), timedelta(0))
+    table, asked = view_table(view), _asked(builder, view, stamps(view, times))
     return _commit_missing(builder, table, asked, lambda todo: builder.rows(view, todo), keep_versions=False)
 
 
@@ -104,8 +104,7 @@ def refresh_view(builder: Builder, view: FeatureView, stamp: datetime) -> Touche
     Raises:
         TidemillError: what `commit` raises.
     """
-    table = view_table(view)
-    asked = wanted([stamp], builder.upstream(view.sources), timedelta(0))
+    table, asked = view_table(view), _asked(builder, view, [stamp])
     there = built(ledger.entries(builder.lake.root, table.label))
     only = _touched(builder, view, stamp, asked[stamp], there[stamp]) if stamp in there else None
     build = functools.partial(builder.rows, view, only=only)
@@ -156,6 +155,13 @@ def stamps(view: FeatureView, times: Iterable[datetime]) -> list[datetime]:
     return [t - view.delay for t in times]
 
 
+def current_stamps(builder: Builder, view: FeatureView, times: Iterable[datetime]) -> list[datetime]:
+    """The stamps of the gold rows that are used at the as-of times, where they were made from all that silver holds."""
+    asked = _asked(builder, view, stamps(view, times))
+    outdated = set(missing(asked, built(ledger.entries(builder.lake.root, view_table(view).label))))
+    return [t for t in asked if t not in outdated]
+
+
 def view_batches(lake: Lake, view: FeatureView, times: Iterable[datetime]) -> list[str]:
     """The batches of the view's gold rows that are used at the as-of times, ordered."""
     return sorted(set(_batches_at(lake, view_table(view), stamps(view, times)).values()))
@@ -171,6 +177,11 @@ def online_batches(lake: Lake, view: FeatureView, at: datetime) -> list[str]:
 def label_batches(lake: Lake, use_case: str, label: Label, times: Iterable[datetime]) -> dict[datetime, str]:
     """The batch of the current labels of each as-of time that has some."""
     return _batches_at(lake, labels_table(use_case, label), times)
+
+
+def _asked(builder: Builder, view: FeatureView, at: Iterable[datetime]) -> dict[datetime, tuple[str, ...]]:
+    """The batches of all of the view's sources that each stamp can see."""
+    return wanted(at, builder.upstream(view.sources), timedelta(0))
 
 
 def _batches_at(lake: Lake, table: Table, times: Iterable[datetime]) -> dict[datetime, str]:
@@ -196,7 +207,8 @@ def _touched(
     if not new or set(before.upstream) - set(upstream):
         return None
     # Joined views, and corrections that move a row to another entity, reach further than the new rows say.
-    if len(view.sources) > 1 or why_scattered(silver, view, versions=has_versions(builder.lake, silver)):
+    joins = any(isinstance(item, Joined) for item in view.features)
+    if joins or why_scattered(silver, view, versions=has_versions(builder.lake, silver)):
         return None
     return touched_entities(read(builder.spark(), builder.lake, silver), view.entity.key, new, stamp)
 

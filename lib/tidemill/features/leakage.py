@@ -1,37 +1,38 @@
 """Whether features know what they cannot: each is computed again from what was known, and from other futures.
 
 Of some entities the whole history is taken, and of it one variant for each as-of time T and each way in which a row may
-have come too early. A feature at T that differs between two variants has seen what it should not have. All variants of
-a source go through the features' own functions together: an entity of a variant is an entity of its own to them.
+have come too early; so is that of the entities whose views are joined. A feature at T that differs between two variants
+has seen what it should not have. All variants go through the features' own functions together: each is a world of its
+own to them.
 """
 
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from tidemill.data.sources import Entity
 from tidemill.features.compute import build_view
 from tidemill.features.pairs import AS_OF, with_validity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
 
+    from tidemill.data.sources import Source
     from tidemill.features.declarations import Feature
     from tidemill.features.specs import FeatureView
 
 FUTURE, GOLD, TIMES, REWRITTEN = "future", "gold", "times", "rewritten"
 CHECKS = (FUTURE, GOLD, TIMES, REWRITTEN)
 _KNOWN, _WHOLE, _CHANGED = "known", "whole", "changed"
-_OF = "_of"
+_VARIANT = "_variant"
 _TOLERANCE = 1e-9  # sums may be added up in another order
 _DAYS = "interval 3 days"
 
@@ -59,7 +60,8 @@ class Moved:
         check: one of `CHECKS`.
         compared: entities and as-of times.
         moved: those of them at which the feature differs.
-        by: for `times`, the column that tells; else empty.
+        by: for `times` the column that tells, after the name of its source where that is joined; for `rewritten` the
+            name of a joined source; else empty.
     """
 
     feature: str
@@ -70,65 +72,69 @@ class Moved:
 
 
 def build_variants(
-    silver: DataFrame,
+    silver: Mapping[str, DataFrame],
     view: FeatureView,
     as_ofs: Sequence[datetime],
-    doubts: Doubts,
-    *,
-    versions: bool,
-    others: Mapping[str, DataFrame] | None = None,
+    doubts: Mapping[str, Doubts],
+    corrected: Collection[str],
 ) -> DataFrame:
-    """The view's features at each as-of time T, from each variant of the events.
+    """The view's features at each as-of time T, from each variant of the events of all its sources.
 
     Variants: `known` has only what was known before T; `whole` all; in `changed` all that was not yet known before T
-    has other values and times; `times:COLUMN` and `rewritten` are `known` without the rows that the doubt is about.
+    has other values and times; for each source, `times` of a column and `rewritten` are `known` without those of its
+    rows that the doubt is about.
 
     Args:
-        silver: versions of the view's source, of whole histories, without `superseded_time`.
+        silver: by the source's name the versions of each of the view's sources, of whole histories, without
+            `superseded_time`.
         view: what to compute.
         as_ofs: the stamps T.
-        doubts: about the source.
-        versions: whether any row has more than one version.
-        others: the events of views that it joins, by the names of their sources; they are the same in all variants.
+        doubts: about each source, by its name.
+        corrected: the sources any of whose rows has more than one version.
 
     Returns:
         Grain: variant, entity (`key`, a string) and `event_timestamp`; the view's features.
     """
+    names = dict.fromkeys((_KNOWN, *(side for c in _comparisons(view, doubts) for side in c.sides if side != GOLD)))
+    variants = F.array(*[F.struct(F.lit(n).alias("name"), F.lit(t).alias("cut")) for n in names for t in as_ofs])
+    events = {
+        source.name: with_validity(
+            _varied(silver[source.name], source, doubts[source.name], variants), versions=source.name in corrected
+        )
+        for source in view.sources
+    }
+    built = build_view(events[view.source.name], view, as_ofs, events, (_VARIANT,))
+    return built.where(F.col(f"{_VARIANT}.cut") == F.col(AS_OF)).select(
+        F.col(f"{_VARIANT}.name").alias("variant"),
+        F.col(view.entity.key).cast("string").alias("key"),
+        AS_OF,
+        *[f.name for f in view.columns],
+    )
+
+
+def _varied(silver: DataFrame, source: Source, doubts: Doubts, variants: Column) -> DataFrame:
+    """Of a source's rows those that each variant has, as it has them."""
     later = F.lit(False)
     if doubts.batches:
         landed = F.array_position(F.array(*map(F.lit, doubts.batches)), F.col("batch_id"))
         later = landed > F.min(landed).over(Window.partitionBy("row_id", "known_time"))
-    marked = silver.withColumn("_later", later)
-    cut = F.col("_variant.cut")
+    rows = silver.withColumn("_later", later).withColumn(_VARIANT, F.explode(variants))
+    name, cut = F.col(f"{_VARIANT}.name"), F.col(f"{_VARIANT}.cut")
     unknown = (F.col("event_time") >= cut) | (F.col("known_time") >= cut)
-    gone = {_KNOWN: unknown, REWRITTEN: unknown | F.col("_later")}
+    gone = unknown & ~name.isin(_WHOLE, _CHANGED) | F.col("_later") & (name == _rewritten_of(source))
     for column in doubts.times:
-        after = F.col(f"`{column}`").cast("timestamp") >= cut
-        gone[f"{TIMES}:{column}"] = unknown | F.coalesce(after, F.lit(False))
-    names = dict.fromkeys((_KNOWN, *(side for _, _, of in _comparisons(doubts) for side in of if side != GOLD)))
-    variants = F.array(*[F.struct(F.lit(n).alias("name"), F.lit(t).alias("cut")) for n in names for t in as_ofs])
-    rows = marked.withColumn("_variant", F.explode(variants))
-    dropped = _any([(F.col("_variant.name") == name) & condition for name, condition in gone.items()])
-    rows = rows.where(~dropped)
-    changed = (F.col("_variant.name") == _CHANGED) & unknown
-    fixed = {view.entity.key, "seq", "content", "op", "row_id", "batch_id", "period", "bucket", "_later", "_variant"}
-    rows = rows.withColumns(
-        {
-            name: F.when(changed, _other(F.col(f"`{name}`"), kind)).otherwise(F.col(f"`{name}`"))
-            for name, kind in silver.dtypes
-            if name not in fixed
-        }
-    )
-    own = F.struct("_variant.name", "_variant.cut", F.col(view.entity.key).cast("string").alias("key"))
-    rows = rows.withColumns({_OF: own, "row_id": F.concat_ws("\x1f", "_variant.name", cut.cast("string"), "row_id")})
-    whole = replace(view, entity=Entity(_OF), source=replace(view.source, entity=Entity(_OF)))
-    built = build_view(with_validity(rows.drop("_variant", "_later"), versions=versions), whole, as_ofs, others)
-    return built.where(F.col(f"{_OF}.cut") == F.col(AS_OF)).select(
-        F.col(f"{_OF}.name").alias("variant"),
-        F.col(f"{_OF}.key").alias("key"),
-        AS_OF,
-        *[f.name for f in view.columns],
-    )
+        after = F.coalesce(F.col(f"`{column}`").cast("timestamp") >= cut, F.lit(False))
+        gone = gone | after & (name == _times_of(source, column))
+    changed = (name == _CHANGED) & unknown
+    fixed = {source.entity.key, "seq", "content", "op", "row_id", "batch_id", "period", "bucket", "_later", _VARIANT}
+    values = {
+        column: F.when(changed, _other(F.col(f"`{column}`"), kind)).otherwise(F.col(f"`{column}`"))
+        for column, kind in rows.dtypes
+        if column not in fixed
+    }
+    # A row of one world is no version of the same row in another.
+    identity = F.concat_ws("\x1f", name, cut.cast("string"), "row_id")
+    return rows.where(~gone).withColumns({**values, "row_id": identity}).drop("_later")
 
 
 def as_gold_variant(gold: DataFrame, view: FeatureView) -> DataFrame:
@@ -138,45 +144,67 @@ def as_gold_variant(gold: DataFrame, view: FeatureView) -> DataFrame:
 
 
 def count_moved(
-    variants: DataFrame, features: Sequence[Feature], doubts: Doubts, current: Sequence[datetime]
+    variants: DataFrame, view: FeatureView, doubts: Mapping[str, Doubts], current: Sequence[datetime]
 ) -> DataFrame:
     """How often each feature differs between two variants: one row, read by `read_moved`.
 
     Args:
         variants: as `build_variants` makes them, with gold rows beside them.
-        features: of the view.
-        doubts: about its source.
+        view: whose features these are.
+        doubts: about each of its sources.
         current: the stamps whose gold rows are up to date; others are not compared.
     """
-    values = F.struct(*[F.col(f"`{f.name}`") for f in features])
-    comparisons = _comparisons(doubts)
-    sides = dict.fromkeys((_KNOWN, *(side for _, _, of in comparisons for side in of)))
+    values = F.struct(*[F.col(f"`{f.name}`") for f in view.columns])
+    comparisons = _comparisons(view, doubts)
+    sides = dict.fromkeys((_KNOWN, *(side for c in comparisons for side in c.sides)))
     wide = variants.groupBy("key", AS_OF).agg(*[F.max(F.when(F.col("variant") == s, values)).alias(s) for s in sides])
     counted = []
-    for number, (check, _, of) in enumerate(comparisons):
-        asked = F.col(AS_OF).isin(list(current)) if check == GOLD else F.lit(True)
-        there = _any([F.col(f"`{side}`").isNotNull() for side in (_KNOWN, *of)])
+    for number, comparison in enumerate(comparisons):
+        asked = F.col(AS_OF).isin(list(current)) if comparison.check == GOLD else F.lit(True)
+        there = _any([F.col(f"`{side}`").isNotNull() for side in (_KNOWN, *comparison.sides)])
         counted.append(F.count_if(asked & there).alias(f"{number}"))
-        for place, feature in enumerate(features):
-            moved = _any([_differs(side, feature) for side in of])
+        for place, feature in enumerate(view.columns):
+            moved = _any([_differs(side, feature) for side in comparison.sides])
             counted.append(F.count_if(asked & moved).alias(f"{number}_{place}"))
     return wide.agg(*counted)
 
 
-def read_moved(counts: Mapping[str, int], features: Sequence[Feature], doubts: Doubts) -> list[Moved]:
+def read_moved(counts: Mapping[str, int], view: FeatureView, doubts: Mapping[str, Doubts]) -> list[Moved]:
     """The checks of every feature from the one row of `count_moved`."""
     return [
-        Moved(feature.name, check, counts[f"{number}"], counts[f"{number}_{place}"], by)
-        for place, feature in enumerate(features)
-        for number, (check, by, _) in enumerate(_comparisons(doubts))
+        Moved(feature.name, comparison.check, counts[f"{number}"], counts[f"{number}_{place}"], comparison.by)
+        for place, feature in enumerate(view.columns)
+        for number, comparison in enumerate(_comparisons(view, doubts))
     ]
 
 
-def _comparisons(doubts: Doubts) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Check, the column that tells, and the variants that are compared with what was known."""
-    found: list[tuple[str, str, tuple[str, ...]]] = [(FUTURE, "", (_WHOLE, _CHANGED)), (GOLD, "", (GOLD,))]
-    found += [(TIMES, column, (f"{TIMES}:{column}",)) for column in doubts.times]
-    return [*found, (REWRITTEN, "", (REWRITTEN,))] if doubts.batches else found
+@dataclass(frozen=True)
+class _Comparison:
+    """A check, what it is told by, and the variants that are compared with what was known."""
+
+    check: str
+    by: str
+    sides: tuple[str, ...]
+
+
+def _comparisons(view: FeatureView, doubts: Mapping[str, Doubts]) -> list[_Comparison]:
+    found = [_Comparison(FUTURE, "", (_WHOLE, _CHANGED)), _Comparison(GOLD, "", (GOLD,))]
+    for source in view.sources:
+        joined = "" if source == view.source else source.name
+        for column in doubts[source.name].times:
+            by = f"{joined}.{column}" if joined else column
+            found.append(_Comparison(TIMES, by, (_times_of(source, column),)))
+        if doubts[source.name].batches:
+            found.append(_Comparison(REWRITTEN, joined, (_rewritten_of(source),)))
+    return found
+
+
+def _times_of(source: Source, column: str) -> str:
+    return f"{TIMES}:{source.name}:{column}"
+
+
+def _rewritten_of(source: Source) -> str:
+    return f"{REWRITTEN}:{source.name}"
 
 
 def _any(conditions: Sequence[Column]) -> Column:
