@@ -21,12 +21,12 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench._memory import leave_memory, memory_left
 from bench.harness import HOME, PACKAGES, Contestant, Measured, Size, Target, main
 
 if TYPE_CHECKING:
@@ -38,12 +38,11 @@ JOBS = ("ingest", "refine", "build_features", "materialize", "audit", "train", "
 FIRST = JOBS[:3]  # what small size has time for
 USE_CASE = "churn"
 LANDING, EXPECTED = "landing", "expected.json"
-MEMORY, PLACE = "memory.json", "place"
+PLACE = "place"
 LEAST_S = 0.5
 GROWTH = 1.1
 FLAT = 1.2
 JVM_MB = 3_000  # 2 GB of heap, and what a JVM has besides: code, classes, buffers
-_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 # ------------------------------------------------------------------------------------------------------------ the data
@@ -113,7 +112,7 @@ def _session() -> Any:
 def start(_data: Path, out: Path) -> None:
     """A session that computes a row."""
     _session().range(1).write.format("noop").mode("overwrite").save()
-    _leave_memory(out)
+    leave_memory(out)
 
 
 def run_job(job: str, world: str, data: Path, out: Path) -> None:
@@ -130,7 +129,7 @@ def run_job(job: str, world: str, data: Path, out: Path) -> None:
     (out / PLACE).write_text(str(root), "utf-8")
     run = import_module(f"jobs.{job}").run
     code = run_jobs(job, lambda _: [(job, run)], ["--use-case", USE_CASE, "--root", str(root), "--json"])
-    _leave_memory(out)
+    leave_memory(out)
     if code:
         sys.exit(code)
 
@@ -156,25 +155,6 @@ def _newest(root: Path) -> dict[str, Any]:
     from tidemill.core.runs import summaries
 
     return next(summaries(root), {})
-
-
-def _leave_memory(out: Path) -> None:
-    """Writes down the peaks of this process and of its JVM, which is still there; a job may have needed none."""
-    spark = sys.modules.get("pyspark")
-    gateway = getattr(getattr(spark, "SparkContext", None), "_gateway", None)
-    peaks = {"driver_mb": _peak_mb("self"), "jvm_mb": _peak_mb(str(gateway.proc.pid)) if gateway is not None else 0.0}
-    (out / MEMORY).write_text(json.dumps(peaks), "utf-8")
-
-
-def _peak_mb(process: str) -> float:
-    """The most memory that a process had at any time, in millions of bytes."""
-    found = _PEAK.search(Path(f"/proc/{process}/status").read_text("utf-8"))
-    return int(found.group(1)) * 1024 / 1e6 if found is not None else 0.0
-
-
-def _memory(out: Path) -> dict[str, float]:
-    found: dict[str, float] = json.loads((out / MEMORY).read_text("utf-8"))
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------------- answers
@@ -314,12 +294,12 @@ def _contestant(job: str, scale: int) -> Contestant:
         role="reference" if scale == SCALES[0] else "ours",
         once=True,
         extra=scale > SCALES[0] or job not in FIRST,
-        figures=_memory,
+        figures=memory_left,
     )
 
 
 CONTESTANTS = (
-    Contestant("start", "start", start, lambda _: "as expected", "reference", figures=_memory),
+    Contestant("start", "start", start, lambda _: "as expected", "reference", figures=memory_left),
     *(_contestant(job, scale) for job in JOBS for scale in SCALES),
 )
 

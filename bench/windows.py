@@ -323,6 +323,8 @@ def _growth(by: Mapping[str, Measured]) -> float:
 TARGETS = (
     *(_at_most(f"buckets x{n}", f"shuffle and sort x{n}", 0.5) for n in (4, 16)),
     *(_at_most(f"buckets x{n}", f"spark twin x{n}", 0.2) for n in (4, 16)),
+    # Both: what the other features' floor is, of the columns that these need, and that of the rows that are written.
+    _at_most("bucketed write x4", "shuffle and sort x4", 2.0),
     _at_most("bucketed write x4", "shuffle and sort whole rows x4", 2.0),
     Target("buckets x1 to x16: CPU grows with events to the power of", _growth, 1.1),
     _at_most("buckets skewed x4", "buckets x4", 1.5),

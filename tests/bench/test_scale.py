@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 from tidemill.orchestration.dag import ORDER
 
 from bench import scale
+from bench._memory import peak_mb
 from bench._process import Usage
 from bench.harness import Measured
 
@@ -90,7 +91,7 @@ def test_memory_is_held_against_the_smallest_world() -> None:
 
 def test_the_peak_of_a_process_is_the_kernels() -> None:
     kept = bytearray(64_000_000)
-    assert scale._peak_mb("self") > len(kept) / 1e6
+    assert peak_mb("self") > len(kept) / 1e6
 
 
 def test_the_first_job_forgets_all_but_what_was_landed(tmp_path: Path) -> None:
