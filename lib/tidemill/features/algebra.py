@@ -30,14 +30,16 @@ class Cut:
     """The values of a column that count, cut into segments.
 
     Args:
-        values: doubles, whole numbers (of decimals: times `10 ** scale`) or texts; none is null.
+        values: doubles, whole numbers (of decimals: times `10 ** scale`), texts or truths; none is null.
         counts: how many of them each segment has, in their order; zero for an empty one.
         scale: digits behind the point of decimals.
+        times: event times of the values, microseconds; None where no aggregate looks at them.
     """
 
     values: Array
     counts: Array
     scale: int = 0
+    times: Array | None = None
 
     @cached_property
     def filled(self) -> Array:
@@ -77,15 +79,18 @@ class Algebra:
         reduce: the values of many segments to their partial results.
         combine: the partial results of older and of newer segments of the same entities to those of both.
         final: partial results and the scale of decimals to values, and which of them there are; None for all.
-        takes: what it looks at: that a value is there, numbers, or texts.
+        takes: what it looks at: that a value is there, numbers, texts, or whether a value's text is the declaration's
+            `value`.
         ordered: whether the order of equal instants matters.
+        timed: whether it looks at event times, too.
     """
 
     reduce: Callable[[Cut], State]
     combine: Callable[[State, State], State]
     final: Callable[[State, int], tuple[Array, Array | None]]
-    takes: Literal["events", "numbers", "texts"] = "numbers"
+    takes: Literal["events", "numbers", "texts", "truths"] = "numbers"
     ordered: bool = False
+    timed: bool = False
 
 
 def summed(cut: Cut) -> State:

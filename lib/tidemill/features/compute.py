@@ -65,7 +65,7 @@ def build_view(
 
 def aggregates_of(view: FeatureView) -> list[Declaration]:
     """The declarations that are computed from events; the others are made from their features."""
-    return [item for item in view.features if _over_events(item) is not None]
+    return [item for item in view.features if over_events(item) is not None]
 
 
 def completed(
@@ -113,7 +113,7 @@ def _known_entities(events: DataFrame, entity: tuple[str, ...], as_ofs: Sequence
     return with_past_as_ofs(first, as_ofs, None).select(*entity, AS_OF)
 
 
-def _over_events(item: Declaration) -> OverEvents | None:
+def over_events(item: Declaration) -> OverEvents | None:
     """What is aggregated over events for a feature, or None where it is made from other features."""
     if isinstance(item, Request):
         return item.history if isinstance(item.history, Aggregate) else None
@@ -122,7 +122,7 @@ def _over_events(item: Declaration) -> OverEvents | None:
 
 def _aggregated(item: Declaration, counts: Column) -> list[Column]:
     names = [f.name for f in item.features()]
-    columns = _columns(_over_events(item), counts)
+    columns = _columns(over_events(item), counts)
     return [column.alias(name) for name, column in zip(names, columns, strict=True)]
 
 

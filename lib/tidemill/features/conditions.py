@@ -59,6 +59,10 @@ class Condition:
     holds: pc.Expression
     columns: tuple[str, ...]
 
+    def __and__(self, other: Condition) -> Condition:
+        columns = tuple(sorted({*self.columns, *other.columns}))
+        return Condition(f"({self.text}) and ({other.text})", self.holds & other.holds, columns)
+
 
 def arrow_condition(text: str, columns: Mapping[str, str]) -> Condition:
     """The condition as an Arrow expression.

@@ -1,7 +1,8 @@
 """Which way a view is computed, and why: by buckets with Arrow where that gives the same rows, else in plain Spark.
 
-Distinct counts are no partial results that fit into a few numbers an entity, so a view that has one goes to Spark as a
-whole: two half-computed views would have to be joined, and a join is the shuffle that buckets save.
+Distinct counts, quantiles and most frequent values are no partial results that fit into a few numbers an entity, so a
+view that has one goes to Spark as a whole: two half-computed views would have to be joined, and a join is the shuffle
+that buckets save.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def bucket_rows(files: BucketFiles, plan: Plan) -> Iterator[pa.RecordBatch]:
     """
     pieces = read_pieces(files.paths, files.rows, plan.schema, plan.key, plan.piece_rows, whole_entities=plan.versions)
     columns = sorted({item.column for item in plan.items if item.column is not None})
-    conditions = {item.condition.text: item.condition for item in plan.items if item.condition is not None}
+    conditions = {condition.text: condition for item in plan.items for condition in item.conditions}
     ordered = any(item.algebra.ordered for item in plan.items)
     held: list[pa.RecordBatch] = []
     for batch in _rows_of_pieces(
@@ -125,7 +125,8 @@ def _answers_at(events: Events, plan: Plan, at: int) -> Answers:
         longest_first = tuple(sorted(item.windows, reverse=True))
         if longest_first not in segments:
             segments[longest_first] = _segments(events, rows, at, longest_first)
-        source = (longest_first, item.column, item.condition and item.condition.text)
+        judged = (item.condition and item.condition.text, item.truth and item.truth.text)
+        source = (longest_first, item.column, *judged, item.algebra.timed)
         if source not in cuts:
             cuts[source] = _cut(events, *segments[longest_first], item, plan)
         how = (*source, item.algebra.reduce)
@@ -158,8 +159,12 @@ def _cut(events: Events, rows: Array, segments: Array, item: Windowed, plan: Pla
     if counts is not None:
         rows, segments = rows[counts], segments[counts]
     many = len(events.keys) * (len(item.windows) or 1)
-    values = rows if column is None else column.values[rows]
-    return Cut(values, np.bincount(segments, minlength=many), _scale(plan, item.column))
+    if item.truth is not None:
+        values = events.holds[item.truth.text][rows]
+    else:
+        values = rows if column is None else column.values[rows]
+    times = events.times[rows] if item.algebra.timed else None
+    return Cut(values, np.bincount(segments, minlength=many), _scale(plan, item.column), times)
 
 
 def _windows(state: State, algebra: Algebra, many: int) -> list[State]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tidemill.features.aggregates.kind import AggregateKind
+from tidemill.features.algebra import Algebra, Cut, there
 from tidemill.features.names import name_part
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
+
+    from tidemill.features.algebra import Array, State
 
 
 def _spark(value: Column, _order: Column, wanted: str) -> Column:
@@ -22,4 +27,24 @@ def _label(wanted: str) -> str:
     return f"share_{name_part(wanted)}"
 
 
-KIND = AggregateKind("double", None, needs_column=True, spark=_spark, parameter="value", label=_label)
+def _reduce(cut: Cut) -> State:
+    return (cut.counts, Cut(cut.values.astype(np.int64), cut.counts).folded(np.add, 0))
+
+
+def _combine(older: State, newer: State) -> State:
+    return (older[0] + newer[0], older[1] + newer[1])
+
+
+def _final(state: State, _scale: int) -> tuple[Array, Array]:
+    return state[1] / np.maximum(state[0], 1), there(state)
+
+
+KIND = AggregateKind(
+    "double",
+    None,
+    needs_column=True,
+    spark=_spark,
+    parameter="value",
+    label=_label,
+    arrow=Algebra(_reduce, _combine, _final, takes="truths"),
+)
