@@ -16,6 +16,7 @@ from tidemill.models.specs import (
     Preparation,
     RandomForest,
     ScikitLogistic,
+    ScikitRidge,
     Splits,
     XGBoost,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Recency",
     "Request",
     "ScikitLogistic",
+    "ScikitRidge",
     "SearchBy",
     "Source",
     "Splits",

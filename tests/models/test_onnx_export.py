@@ -114,6 +114,7 @@ def proved(tmp_path: Path) -> Prove:
         ("regression", "random_forest", {"numTrees": 8}),
         ("regression", "gbt", {"maxIter": 4}),
         ("regression", "xgboost", {"n_estimators": 20}),
+        ("regression", "scikit_ridge", {"alpha": 2.0}),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())) or "plain",
 )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from pyspark.ml import Pipeline
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import OneHotEncoder
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 from scipy.stats import chi2_contingency
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tidemill.core.errors import TidemillError
@@ -27,6 +27,8 @@ from tidemill.models.stability import stable_shares
 from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import DataFrame, SparkSession
 
 NAN = float("nan")
@@ -124,18 +126,28 @@ def test_balanced_weights_give_both_classes_the_same_sum(rows: DataFrame) -> Non
 
 
 @pytest.mark.parametrize("weights", [None, "balanced"])
-def test_scikit_learn_is_scikit_learn(rows: DataFrame, weights: str | None) -> None:
+def test_scikit_learn_is_scikit_learn(rows: DataFrame, tmp_path: Path, weights: str | None) -> None:
     preparation = Preparation(class_weights=weights)
     model = unfitted("binary", NUMBERS, "scikit_logistic", {"C": 0.3}, 5, preparation).fit(
         with_weights(rows, preparation)
     )
-    table = with_score(model, rows, "binary").toArrow()
+    model.write().save(str(tmp_path / "model"))
+    table = with_score(PipelineModel.load(str(tmp_path / "model")), rows, "binary").toArrow()
     features = np.column_stack([table.column(f.name).to_numpy() for f in NUMBERS])
     own = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=1000, class_weight=weights))
     own.fit(features, table.column("label").to_numpy())
     # Both stop where a step changes little, and weights that differ by a factor make other steps.
     close = 1e-9 if weights is None else 1e-3
     assert np.abs(table.column(SCORE).to_numpy() - own.predict_proba(features)[:, 1]).max() < close
+
+
+def test_scikit_learns_ridge_is_scikit_learns_ridge(rows: DataFrame) -> None:
+    valued = rows.withColumn("label", F.expr("3 * label - coalesce(a, 0)"))
+    model = unfitted("regression", NUMBERS, "scikit_ridge", {"alpha": 2.0}, 5).fit(valued)
+    table = with_score(model, valued, "regression").toArrow()
+    features = np.column_stack([table.column(f.name).to_numpy() for f in NUMBERS])
+    own = make_pipeline(StandardScaler(), Ridge(alpha=2.0)).fit(features, table.column("label").to_numpy())
+    assert np.abs(table.column(SCORE).to_numpy() - own.predict(features)).max() < 1e-9
 
 
 def test_scikit_learn_is_for_few_rows(rows: DataFrame) -> None:

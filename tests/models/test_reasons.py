@@ -13,6 +13,7 @@ from pyspark.ml import Pipeline
 from pyspark.ml.classification import DecisionTreeClassifier, LogisticRegression, MultilayerPerceptronClassifier
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from tidemill.features.declarations import Feature
+from tidemill.models.logistic import logistic_stages
 from tidemill.models.onnx_export import export
 from tidemill.models.pipelines import unfitted, with_score
 from tidemill.models.preparation import preprocessing
@@ -34,6 +35,7 @@ FEATURES = (
     Feature("plan", "string"),
     Feature("still", "double"),
 )
+LINEAR_FAMILIES = {"logistic_regression", "linear_regression", "scikit_logistic", "scikit_ridge"}
 SCHEMA = "id string, amount double, days double, plan string, still double, label double"
 
 
@@ -82,7 +84,9 @@ def explained(rows: DataFrame, tmp_path: Path) -> Callable[..., Explainer]:
         ("binary", "logistic_regression", {"family": "multinomial", "regParam": 0.01}, "log-odds", 1e-9),
         ("binary", "random_forest", {"numTrees": 6}, "probability", 1e-12),
         ("binary", "gbt", {"maxIter": 4}, "log-odds", 1e-9),
+        ("binary", "scikit_logistic", {"C": 0.5}, "log-odds", 1e-9),
         ("regression", "linear_regression", {}, "value", 1e-9),
+        ("regression", "scikit_ridge", {"alpha": 3.0}, "value", 1e-9),
     ],
 )
 def test_contributions_add_up_to_the_margin(
@@ -98,10 +102,7 @@ def test_contributions_add_up_to_the_margin(
     assert (explainer.unit, set(explainer.inputs)) == (unit, {f.name for f in FEATURES})
     found = explainer.explain(rows.toArrow())
     assert np.abs(found[:, explainer.inputs.index("still")]).max() == 0.0  # it never changes, and moves nothing
-    if family in {
-        "logistic_regression",
-        "linear_regression",
-    }:  # what is expected is the mean, and a gap is filled by it
+    if family in LINEAR_FAMILIES:  # what is expected is the mean, and a gap is filled by it
         assert np.abs(found.mean(axis=0)).max() <= 1e-9
         gaps = rows.toArrow()["amount"].is_null().to_numpy()
         assert np.abs(found[gaps, explainer.inputs.index("amount")]).max() <= 1e-12
@@ -130,9 +131,16 @@ def test_categories_as_places_and_a_column_of_several_inputs(explained: Callable
     assert explained("binary", Pipeline(stages=stages)).inputs == ("plan", "days")
 
 
-def test_a_model_of_another_kind_has_no_explainer(rows: DataFrame, tmp_path: Path) -> None:
-    perceptron = MultilayerPerceptronClassifier(featuresCol="features", layers=[7, 2], maxIter=2, seed=1)
-    model = Pipeline(stages=[*preprocessing(FEATURES), perceptron]).fit(rows)
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda: MultilayerPerceptronClassifier(featuresCol="features", layers=[7, 2], maxIter=2, seed=1),
+        lambda: LogisticRegression(featuresCol="features", maxIter=2),
+    ],
+    ids=["perceptron", "linear, of features whose means nobody kept"],
+)
+def test_a_model_of_another_kind_has_no_explainer(rows: DataFrame, tmp_path: Path, last: Callable[[], Any]) -> None:
+    model = Pipeline(stages=[*preprocessing(FEATURES), last()]).fit(rows)
     graph = packaged(model, tmp_path)
     assert load_explainer(graph) is None
     assert importance(rows, read_parts(graph)) is None
@@ -140,7 +148,7 @@ def test_a_model_of_another_kind_has_no_explainer(rows: DataFrame, tmp_path: Pat
 
 def test_importance_is_the_mean_size_of_contributions(rows: DataFrame, tmp_path: Path) -> None:
     assembler = VectorAssembler(inputCols=["days", "still"], outputCol="features")
-    model = Pipeline(stages=[assembler, LogisticRegression(regParam=0.1)]).fit(rows)
+    model = Pipeline(stages=[assembler, *logistic_stages({"regParam": 0.1}, 7)]).fit(rows)
     graph = packaged(model, tmp_path)
     parts, explainer = read_parts(graph), load_explainer(graph)
     assert explainer is not None

@@ -27,7 +27,7 @@ from tidemill.models.evaluation import evaluate_table
 from tidemill.models.metric_values import as_values, scalars
 from tidemill.models.pipelines import families_of, family_stages, unfitted, with_score
 from tidemill.models.preparation import class_count, with_classes, with_weights
-from tidemill.models.scikit import fit_logistic
+from tidemill.models.scikit import fit_scaled
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -256,11 +256,10 @@ def test_every_family_tells_all_classes_also_those_that_it_has_not_seen(
 def test_of_two_classes_that_came_scikit_learn_tells_two(told_apart: DataFrame) -> None:
     rows = told_apart.where("label in (0, 2)").select("x", "y", "label").toArrow()
     values, label = np.column_stack([rows["x"], rows["y"]]), rows["label"].to_numpy()
-    slopes, intercepts = (np.array(part) for part in fit_logistic(values, label, None, {"max_iter": 1000}, 4))
-    scale = values.std(axis=0)
-    own = LogisticRegression(max_iter=1000).fit((values - values.mean(axis=0)) / scale, label)
-    margins = values @ slopes.T + intercepts
-    expected = own.predict_proba((values - values.mean(axis=0)) / scale)
+    fitted = fit_scaled(LogisticRegression(max_iter=1000), values, label, None, 4)
+    scaled = (values - values.mean(axis=0)) / values.std(axis=0)
+    margins = scaled @ np.array(fitted.slopes).T + fitted.intercepts
+    expected = LogisticRegression(max_iter=1000).fit(scaled, label).predict_proba(scaled)
     assert np.isneginf(margins[:, [1, 3]]).all()
     powers = np.exp(margins - margins.max(axis=1, keepdims=True))
     assert (powers / powers.sum(axis=1, keepdims=True))[:, [0, 2]] == pytest.approx(expected, abs=1e-9)

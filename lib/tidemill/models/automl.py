@@ -35,6 +35,7 @@ SPACES: dict[str, dict[str, Dimension]] = {
     },
     "perceptron": {"hidden": ((4,), (8,), (16,), (8, 4)), "maxIter": Whole(50, 200)},
     "scikit_logistic": {"C": Uniform(1e-3, 1e2, log=True)},
+    "scikit_ridge": {"alpha": Uniform(1e-2, 1e3, log=True)},
     "xgboost": {
         "n_estimators": Whole(30, 400, log=True),
         "max_depth": Whole(2, 8),

@@ -16,7 +16,7 @@ from tidemill.models.gbt import gbt_classifier_stages, gbt_regressor_stages
 from tidemill.models.logistic import linear_stages, logistic_stages
 from tidemill.models.perceptron import perceptron_stages
 from tidemill.models.preparation import WEIGHT, preprocessing
-from tidemill.models.scikit import scikit_stages
+from tidemill.models.scikit import scikit_logistic_stages, scikit_ridge_stages
 from tidemill.models.specs import AS_THEY_COME, BINARY, MULTICLASS, REGRESSION
 from tidemill.models.tables import SCORE
 from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
@@ -37,16 +37,17 @@ _STAGES: dict[tuple[str, str], Stages] = {
     (BINARY, "random_forest"): forest_classifier_stages,
     (BINARY, "gbt"): gbt_classifier_stages,
     (BINARY, "perceptron"): perceptron_stages,
-    (BINARY, "scikit_logistic"): scikit_stages,
+    (BINARY, "scikit_logistic"): scikit_logistic_stages,
     (BINARY, "xgboost"): xgb_classifier_stages,
     (MULTICLASS, "logistic_regression"): logistic_stages,
     (MULTICLASS, "random_forest"): forest_classifier_stages,
     (MULTICLASS, "perceptron"): perceptron_stages,
-    (MULTICLASS, "scikit_logistic"): scikit_stages,
+    (MULTICLASS, "scikit_logistic"): scikit_logistic_stages,
     (MULTICLASS, "xgboost"): xgb_classifier_stages,
     (REGRESSION, "linear_regression"): linear_stages,
     (REGRESSION, "random_forest"): forest_regressor_stages,
     (REGRESSION, "gbt"): gbt_regressor_stages,
+    (REGRESSION, "scikit_ridge"): scikit_ridge_stages,
     (REGRESSION, "xgboost"): xgb_regressor_stages,
 }
 # The parameter by which a family is told of the weight of a row; MLlib's perceptron has none.

@@ -142,24 +142,28 @@ def _logistic(stage: Stage, before: Sequence[Stage], _folder: Path) -> _Model | 
     return _terms(replace(found, values=slopes), float(intercepts[0]), "log-odds", stage, before)
 
 
-def _linear(stage: Stage, before: Sequence[Stage], _folder: Path) -> _Model:
+def _linear(stage: Stage, before: Sequence[Stage], _folder: Path) -> _Model | None:
     fitted = stage.table()
     found = vector_coefficients(fitted["coefficients"][0].as_py())
     return _terms(found, float(fitted["intercept"][0].as_py()), "value", stage, before)
 
 
-def _terms(found: Coefficients, intercept: float, unit: str, stage: Stage, before: Sequence[Stage]) -> _Model:
+def _terms(found: Coefficients, intercept: float, unit: str, stage: Stage, before: Sequence[Stage]) -> _Model | None:
     slopes = found.values[0]
     active = np.arange(len(slopes)) if found.active is None else found.active
     means = _means(stage.parameters["featuresCol"], before, len(slopes))
+    if means is None:
+        return None
     base = intercept + float(means[active] @ slopes[active])
     return _Model(LINEAR, unit, base, {"active": active, "slopes": slopes, "means": means})
 
 
-def _means(column: str, before: Sequence[Stage], width: int) -> NDArray[np.float64]:
-    """The means of a scaled column over the training rows; of another one 0 stands for what is usual."""
+def _means(column: str, before: Sequence[Stage], width: int) -> NDArray[np.float64] | None:
+    """The means of a scaled column over the training rows; None of another one, of which nobody has kept them."""
     scaler = next((s for s in before if s.kind == "StandardScalerModel" and s.output_columns == [column]), None)
-    if scaler is None or scaler.parameters["withMean"]:
+    if scaler is None:
+        return None
+    if scaler.parameters["withMean"]:
         return np.zeros(width)
     fitted = scaler.table()
     means, deviations = (vector(fitted[name][0].as_py()) for name in ("mean", "std"))

@@ -1,27 +1,31 @@
-"""scikit-learn for small data: StandardScaler and LogisticRegression, fitted by one worker.
+"""scikit-learn for small data: StandardScaler and a linear model, fitted by one worker.
 
-What was fitted is a linear model and goes on as one: the rows stay where they are, nothing is pickled, and export,
-proof and scoring are those of MLlib's logistic regression, to which the scaling is added.
+What was fitted goes on as MLlib's stages of the same numbers: the rows stay where they are, nothing is pickled, and
+export, proof, reasons and scoring are those of MLlib's own scaler and linear models.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.ml import Estimator
+from pyspark.ml import Estimator, PipelineModel
 from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.ml.common import _py2java  # as pyspark's own wrappers hand vectors over
+from pyspark.ml.feature import StandardScalerModel
 from pyspark.ml.functions import vector_to_array
 from pyspark.ml.linalg import DenseMatrix, DenseVector
+from pyspark.ml.regression import LinearRegressionModel
 from pyspark.sql import functions as F
 
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.models.logistic import SCALED
 from tidemill.models.preparation import WEIGHT, class_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,7 +34,23 @@ if TYPE_CHECKING:
 MOST_ROWS = 100_000
 
 
-def scikit_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted scaler and the linear model of what it scales.
+
+    Args:
+        means, scales: of each feature over the training rows; the scale of one that never varies is 1.
+        slopes: of the scaled features, one row a margin: of two classes one, else one a class; of a value one.
+        intercepts: one a margin; minus infinity of a class without a row.
+    """
+
+    means: list[float]
+    scales: list[float]
+    slopes: list[list[float]]
+    intercepts: list[float]
+
+
+def scikit_logistic_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
     """Stages from the assembled `features` to a probability.
 
     Args:
@@ -43,34 +63,46 @@ def scikit_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]
     """
     from sklearn.linear_model import LogisticRegression
 
-    own = {k: v for k, v in parameters.items() if k not in {"max_rows", "weightCol"}}
-    LogisticRegression(**own)
-    limit = parameters.get("max_rows", MOST_ROWS)
-    return [_Scikit({"max_iter": 1000, "random_state": seed, **own}, limit, weighted="weightCol" in parameters)]
+    return [_Scikit("scikit_logistic", LogisticRegression, {"max_iter": 1000, "random_state": seed}, parameters)]
 
 
-def fit_logistic(
+def scikit_ridge_stages(parameters: dict[str, Any], seed: int) -> list[Estimator[Any]]:
+    """Stages from the assembled `features` to a value.
+
+    Args:
+        parameters: of scikit-learn's Ridge; `max_rows` and `weightCol` as of the logistic regression.
+        seed: its `random_state`.
+
+    Raises:
+        TypeError: scikit-learn knows no such parameter.
+    """
+    from sklearn.linear_model import Ridge
+
+    return [_Scikit("scikit_ridge", Ridge, {"random_state": seed}, parameters)]
+
+
+def fit_scaled(
+    model: Any,
     features: NDArray[np.float64],
     label: NDArray[np.float64],
     weight: NDArray[np.float64] | None,
-    own: dict[str, Any],
     classes: int = 2,
-) -> tuple[list[list[float]], list[float]]:
-    """Coefficients and intercepts, on the features as they are, of a scaler and a logistic regression fitted to them.
+) -> Fitted:
+    """Fits scikit-learn's StandardScaler, and a linear model of it to the scaled features.
 
-    One row and one intercept a margin: of two classes one, else one a class; a class without a row has the intercept
-    minus infinity.
+    Args:
+        model: not yet fitted.
+        features: rows by columns, without a gap.
+        label: of each row.
+        weight: of each row, or None where all weigh the same.
+        classes: how many the label tells of.
     """
     import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(**own))
-    fitted.fit(features, label, **({} if weight is None else {"logisticregression__sample_weight": weight}))
-    scaler, model = fitted[0], fitted[1]
-    slopes = model.coef_ / scaler.scale_
-    intercepts = model.intercept_ - slopes @ scaler.mean_
+    scaler = StandardScaler().fit(features)
+    model.fit(scaler.transform(features), label, sample_weight=weight)
+    slopes, intercepts = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
     if classes > 2:
         there = model.classes_.astype(int)
         if len(there) == 2:  # one margin: the other class has none
@@ -78,7 +110,7 @@ def fit_logistic(
         every = np.zeros((classes, slopes.shape[1])), np.full(classes, -np.inf)
         every[0][there], every[1][there] = slopes, intercepts
         slopes, intercepts = every
-    return slopes.tolist(), intercepts.tolist()
+    return Fitted(scaler.mean_.tolist(), scaler.scale_.tolist(), slopes.tolist(), intercepts.tolist())
 
 
 def cross_fitted(
@@ -110,13 +142,26 @@ def cross_fitted(
     return score, weights
 
 
-class _Scikit(Estimator[LogisticRegressionModel]):
-    def __init__(self, own: dict[str, Any], limit: int, *, weighted: bool) -> None:
-        super().__init__()
-        self._own, self._limit, self._weighted = own, limit, weighted
+class _Scikit(Estimator[PipelineModel]):
+    """Fits one of scikit-learn's linear models behind its scaler, where the rows are few.
 
-    def _fit(self, dataset: DataFrame) -> LogisticRegressionModel:
-        own, limit, columns = self._own, self._limit, ["label", *([WEIGHT] if self._weighted else [])]
+    Args:
+        family: its name, for what is refused.
+        make: the class of the model.
+        defaults: parameters that differ from its own.
+        parameters: as declared, with `max_rows` and `weightCol`.
+    """
+
+    def __init__(
+        self, family: str, make: Callable[..., Any], defaults: dict[str, Any], parameters: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        own = {k: v for k, v in parameters.items() if k not in {"max_rows", "weightCol"}}
+        self._family, self._model = family, make(**{**defaults, **own})
+        self._limit, self._weighted = parameters.get("max_rows", MOST_ROWS), "weightCol" in parameters
+
+    def _fit(self, dataset: DataFrame) -> PipelineModel:
+        model, limit, columns = self._model, self._limit, ["label", *([WEIGHT] if self._weighted else [])]
         classes = class_count(dataset)
 
         def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -130,8 +175,8 @@ class _Scikit(Estimator[LogisticRegressionModel]):
             table = pa.Table.from_batches(kept)
             label, *weight = (table.column(name).to_numpy() for name in columns)
             values = table.column("x").combine_chunks().flatten().to_numpy().reshape(rows, -1)
-            fitted = fit_logistic(values, label, weight[0] if weight else None, own, classes)
-            yield pa.record_batch([pa.array([json.dumps(fitted)])], ["fitted"])
+            fitted = fit_scaled(model, values, label, weight[0] if weight else None, classes)
+            yield pa.record_batch([pa.array([json.dumps(asdict(fitted))])], ["fitted"])
 
         rows = dataset.select(vector_to_array(F.col("features")).alias("x"), *columns).coalesce(1)
         found = json.loads(next(rows.mapInArrow(work, "fitted string").toLocalIterator())["fitted"])
@@ -139,24 +184,42 @@ class _Scikit(Estimator[LogisticRegressionModel]):
             raise TidemillError(
                 "E_TOO_MANY_ROWS",
                 f"there are more than {limit} training rows, which one worker has to hold",
-                where="model 'scikit_logistic'",
-                next_step="use LogisticRegression, which is distributed, or raise max_rows",
+                where=f"model {self._family!r}",
+                next_step="use a family of MLlib, which is distributed, or raise max_rows",
                 exit_code=Exit.CONFIGURATION,
             )
-        return _linear_model(dataset, *found)
+        fitted = Fitted(**found)
+        make = _logistic if self._family == "scikit_logistic" else _linear
+        # The scaler stays a stage of its own: reasons need the means that it takes off.
+        return PipelineModel(stages=[_scaler(dataset, fitted), make(dataset, fitted)])
 
 
-def _linear_model(
-    dataset: DataFrame, coefficients: list[list[float]], intercepts: list[float]
-) -> LogisticRegressionModel:
-    """MLlib's model of these coefficients."""
+def _scaler(dataset: DataFrame, fitted: Fitted) -> StandardScalerModel:
+    """MLlib's scaler of these means and scales."""
+    context = dataset.sparkSession.sparkContext
+    make = context._jvm.org.apache.spark.ml.feature.StandardScalerModel  # type: ignore[union-attr]
+    vectors = (_py2java(context, DenseVector(values)) for values in (fitted.scales, fitted.means))
+    model = StandardScalerModel(make("scikit_scaler", *vectors))
+    return model._set(withMean=True, withStd=True).setInputCol("features").setOutputCol(SCALED)
+
+
+def _logistic(dataset: DataFrame, fitted: Fitted) -> LogisticRegressionModel:
+    """MLlib's logistic regression of these coefficients."""
     context = dataset.sparkSession.sparkContext
     make = context._jvm.org.apache.spark.ml.classification.LogisticRegressionModel  # type: ignore[union-attr]
-    if len(coefficients) == 1:
-        made = make("scikit_logistic", _py2java(context, DenseVector(coefficients[0])), intercepts[0])
+    if len(fitted.slopes) == 1:
+        made = make("scikit_logistic", _py2java(context, DenseVector(fitted.slopes[0])), fitted.intercepts[0])
     else:
-        rows, columns = len(coefficients), len(coefficients[0])
-        by_columns = [row[column] for column in range(columns) for row in coefficients]
+        rows, columns = len(fitted.slopes), len(fitted.slopes[0])
+        by_columns = [row[column] for column in range(columns) for row in fitted.slopes]
         matrix = _py2java(context, DenseMatrix(rows, columns, by_columns))
-        made = make("scikit_logistic", matrix, _py2java(context, DenseVector(intercepts)), rows, True)
-    return LogisticRegressionModel(made).setFeaturesCol("features")
+        made = make("scikit_logistic", matrix, _py2java(context, DenseVector(fitted.intercepts)), rows, True)
+    return LogisticRegressionModel(made).setFeaturesCol(SCALED)
+
+
+def _linear(dataset: DataFrame, fitted: Fitted) -> LinearRegressionModel:
+    """MLlib's linear regression of these coefficients."""
+    context = dataset.sparkSession.sparkContext
+    make = context._jvm.org.apache.spark.ml.regression.LinearRegressionModel  # type: ignore[union-attr]
+    made = make("scikit_ridge", _py2java(context, DenseVector(fitted.slopes[0])), fitted.intercepts[0])
+    return LinearRegressionModel(made).setFeaturesCol(SCALED)

@@ -223,4 +223,4 @@ def _automl(rows: DataFrame, use_case: UseCase) -> Space:
     """Families that know the task; of them scikit-learn's only where one worker can hold all rows."""
     families = families_of(use_case.task, use_case.preparation)
     few = rows.count() <= MOST_ROWS
-    return automl_space(use_case, [family for family in families if few or family != "scikit_logistic"])
+    return automl_space(use_case, [family for family in families if few or not family.startswith("scikit_")])

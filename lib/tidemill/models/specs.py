@@ -17,6 +17,7 @@ FAMILIES = (
     "gbt",
     "perceptron",
     "scikit_logistic",
+    "scikit_ridge",
     "xgboost",
 )
 BINARY, REGRESSION, MULTICLASS = "binary", "regression", "multiclass"
@@ -110,6 +111,11 @@ def Perceptron(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -
 def ScikitLogistic(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
     """scikit-learn's StandardScaler and LogisticRegression, for at most `max_rows=100_000` training rows."""
     return ModelSpec("scikit_logistic", parameters, grid or {})
+
+
+def ScikitRidge(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
+    """scikit-learn's StandardScaler and Ridge, for at most `max_rows=100_000` training rows."""
+    return ModelSpec("scikit_ridge", parameters, grid or {})
 
 
 def XGBoost(*, grid: dict[str, Dimension] | None = None, **parameters: Any) -> ModelSpec:
