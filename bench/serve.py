@@ -102,8 +102,8 @@ def register(root: Path) -> str:
     from tidemill.core.time import days
     from tidemill.declare import ActiveWithin, Grid, Label, LinearRegression, NoEventIn, UseCase
     from tidemill.models.card import CARD, DECLARATION
-    from tidemill.models.onnx_export import Export
-    from tidemill.models.onnx_graph import NUMBER, Graph
+    from tidemill.models.onnx_export import Export, add_prediction
+    from tidemill.models.onnx_graph import NUMBER, Graph, Output
     from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, make_scorer
     from tidemill.models.packaging import Package
     from tidemill.models.promotion import CHAMPION
@@ -125,7 +125,7 @@ def register(root: Path) -> str:
     total = graph.number(0.0)
     for feature in wide.columns:
         total = graph.add("Add", total, graph.read(feature.name, NUMBER).tensor)
-    serialised = graph.serialise(total)
+    serialised = graph.serialise(total, prediction=add_prediction(graph, Output(total)))
     exported = Export(serialised, graph.inputs, "<null>", graph.width, 1e-9, {})
     rows: list[dict[str, Any]] = [dict.fromkeys(graph.inputs, 0.5)]
     scores = make_scorer(serialised, exported.description()).score_rows(rows).tolist()
@@ -134,7 +134,7 @@ def register(root: Path) -> str:
     made.mkdir()
     (made / GRAPH).write_bytes(serialised)
     (made / DESCRIPTION).write_text(json.dumps({"task": case.task, **exported.description()}), "utf-8")
-    (made / SAMPLE).write_text(json.dumps({"rows": rows, "scores": scores}), "utf-8")
+    (made / SAMPLE).write_text(json.dumps({"rows": rows, "scores": scores, "predictions": scores}), "utf-8")
     registry = Registry(root)
     run = registry.start_training(_NAME, "1", {})
     documents = {CARD: {"threshold": None}, DECLARATION: freeze(case)}

@@ -71,7 +71,7 @@ def run(context: Context) -> Result:
         context.progress.say("exporting the best")
         with TemporaryDirectory(dir=registry.temporary) as folder:
             best, classes = found.finalists[0].model, use_case.classes
-            package = build_package(best, rows, use_case.task, Path(folder), classes)
+            package = build_package(best, rows, use_case.task, Path(folder), classes, card["threshold"])
             card["importance"] = importance(rows.where(F.col("part") == GATE), read_parts(package.graph))
             context.progress.say("logging to MLflow")
             run_id, uri = log_search(registry, parent, identity, found, package, documents, use_case.metric)

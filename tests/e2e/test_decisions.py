@@ -12,10 +12,10 @@ from shopkeeping import AS_OF, as_csv, orders
 from tidemill.data.read import read, read_arrow
 from tidemill.models.calibrated import Calibrated
 from tidemill.models.calibrating import calibration_of
-from tidemill.models.onnx_scoring import load_checked
 from tidemill.models.pipelines import with_score
 from tidemill.models.registry import Registry
 from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.sample_check import load_checked
 from tidemill.models.tables import gate_scores_table, predictions_table, training_sets_table
 from tidemill.models.use_case import load_use_case
 from tidemill.serving.bundle import write_bundle
@@ -73,7 +73,9 @@ def test_everything_decides_as_the_card_says(decided: Shop, spark: SparkSession,
     expected = scored.column("score").to_numpy()
     assert expected == pytest.approx(known.apply(raw.column("score").to_numpy()), abs=1e-12)
     graph = load_checked(registry.fetch(version, GRAPH_FOLDER, tmp_path))
-    assert graph.score(scored) == pytest.approx(expected, abs=1e-9)
+    outputs, predictions = graph.told(scored)
+    assert outputs.ravel() == pytest.approx(expected, abs=1e-9)
+    assert predictions.tolist() == (outputs.ravel() >= threshold).tolist()  # the threshold is in the graph
     write_bundle(registry, version, tmp_path / "edge")
     assert json.loads((tmp_path / "edge" / "schema.json").read_text("utf-8"))["threshold"] == threshold
     assert load_checked(tmp_path / "edge").score(scored) == pytest.approx(expected, abs=1e-9)

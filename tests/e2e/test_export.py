@@ -48,8 +48,8 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(sys.argv[2])
 rows = pandas.DataFrame(json.loads(sys.argv[3]))
 found = {
-    "scores": model.predict(rows).tolist(),
-    "example": model.predict(model.input_example).tolist(),
+    "told": model.predict(rows).to_dict("list"),
+    "example": model.predict(model.input_example).to_dict("list"),
     "inputs": model.metadata.get_input_schema().input_names(),
     "ours": sorted(name for name in sys.modules if name.partition(".")[0] == "tidemill"),
 }
@@ -89,8 +89,10 @@ def test_a_registered_model_scores_without_java_as_spark_does(trained: Shop, spa
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["scores"] == pytest.approx(expected, abs=1e-12)
-    assert len(found["example"]) == 1
+    threshold = registry.document(version, "card.json")["threshold"]
+    decided = [float(score >= threshold) for score in expected]
+    assert found["told"] == {"score": pytest.approx(expected, abs=1e-12), "prediction": decided}
+    assert [len(found["example"][name]) for name in ("score", "prediction")] == [1, 1]
     assert (found["inputs"], found["ours"]) == (features, [])
 
 
@@ -146,9 +148,9 @@ def test_a_graph_that_differs_registers_nothing(shop: Shop, monkeypatch: pytest.
     shop.deliver("orders.csv", as_csv(orders()))
     assert shop.run("ingest refine build_features audit", "--as-of", AS_OF)[0] == 0
 
-    def broken(folder: Path) -> Export:
-        exported = export(folder)
-        assert exported.graph.count(b"Add") == 2
+    def broken(folder: Path, threshold: float | None) -> Export:
+        exported = export(folder, threshold)
+        assert exported.graph.count(b"Add") == 3
         return replace(exported, graph=exported.graph.replace(b"Add", b"Sub"))
 
     monkeypatch.setattr(packaging, "export", broken)

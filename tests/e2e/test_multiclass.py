@@ -15,10 +15,10 @@ from shopkeeping import AS_OF, orders
 from sklearn.metrics import accuracy_score, log_loss
 from tidemill.cli.console import app
 from tidemill.data.read import read, read_arrow
-from tidemill.models.onnx_scoring import load_checked
 from tidemill.models.pipelines import with_score
 from tidemill.models.registry import Registry
 from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.sample_check import load_checked
 from tidemill.models.tables import gate_scores_table, predictions_table, training_sets_table
 from tidemill.models.use_case import load_use_case
 from tidemill.serving.bundle import write_bundle

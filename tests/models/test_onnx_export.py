@@ -84,7 +84,7 @@ def proved(tmp_path: Path) -> Prove:
         labelled = with_classes(rows.withColumn("label", F.expr(LABELS[task])), 3 if task == "multiclass" else 0)
         model = stages.fit(labelled)
         model.write().overwrite().save(str(tmp_path / "model"))
-        exported = export(tmp_path / "model")
+        exported = export(tmp_path / "model", 0.4 if task == "binary" else None)
         return exported, prove(exported, model, rows, task)
 
     return run
@@ -132,6 +132,7 @@ def test_every_family_scores_as_spark_does(
     kept = json.loads(json.dumps(proof.sample, allow_nan=False))
     found = scorer.outputs_of_rows(kept["rows"]).reshape(np.shape(kept["scores"]))
     assert differences(np.array(kept["scores"]), found).max() <= exported.tolerance
+    assert (scorer.told(kept["rows"])[1] == np.array(kept["predictions"], float)).sum() > 20  # null: at the threshold
     several = task == "multiclass"
     assert (exported.classes, exported.output) == ((3, "probabilities") if several else (0, "score"))
     assert found.shape == ((32, 3) if several else (32,))
@@ -232,6 +233,9 @@ def test_a_graph_that_differs_is_refused(rows: DataFrame, spark: SparkSession, t
     assert "they may differ by 1e-09" in caught.value.what
     assert '"plan"' in caught.value.where
     prove(replace(exported, tolerance=1.0), one, rows, "binary")  # it is the difference that was refused
+    with pytest.raises(TidemillError, match=r"predicts \d+ rows otherwise than its scores say") as caught:
+        prove(replace(exported, threshold=0.5), other, rows, "binary")
+    assert caught.value.code == "E_EXPORT"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from onnx import TensorProto
-from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph
+from tidemill.models.onnx_export import Export, add_prediction
+from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph, Output
 from tidemill.models.onnx_scoring import (
     DESCRIPTION,
     GRAPH,
@@ -20,12 +21,13 @@ from tidemill.models.onnx_scoring import (
     PandasScorer,
     Scorer,
     decisions,
-    load_checked,
     load_scorer,
     make_scorer,
 )
+from tidemill.models.sample_check import load_checked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NAN = float("nan")
@@ -34,7 +36,7 @@ PLANS = ["a", "A", "a b", "größe", "a\0b"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A graph that adds to a number the place of a category: 0 to 4, and 100 for others."""
+    """A graph that adds to a number the place of a category: 0 to 4, and 100 for others; from 50 on it decides."""
     graph = Graph()
     place = graph.add(
         "LabelEncoder",
@@ -45,11 +47,10 @@ def folder(tmp_path: Path) -> Path:
         default_int64=100,
     )
     number = graph.read("days", NUMBER).tensor
-    model = graph.serialise(graph.add("Add", number, graph.add("Cast", place, to=TensorProto.DOUBLE)))
+    score = graph.add("Add", number, graph.add("Cast", place, to=TensorProto.DOUBLE))
+    model = graph.serialise(score, prediction=add_prediction(graph, Output(score), 50.0))
     (tmp_path / GRAPH).write_bytes(model)
-    from tidemill.models.onnx_export import Export
-
-    described = Export(model, graph.inputs, "<null>", graph.width, 1e-9, {}).description()
+    described = Export(model, graph.inputs, "<null>", graph.width, 1e-9, {}, threshold=50.0).description()
     (tmp_path / DESCRIPTION).write_text(json.dumps(described), "utf-8")
     return tmp_path
 
@@ -95,9 +96,10 @@ def test_a_missing_feature_is_named(scorer: Scorer) -> None:
 def test_pandas_rows_keep_their_index(scorer: Scorer) -> None:
     frame = pd.DataFrame({"plan": ["A", None, NAN], "days": [1, 2, 3]}, index=[7, 8, 7])
     found = PandasScorer(scorer).predict(frame)
-    expected: list[Any] = [2.0, 102.0, 103.0]
-    assert (found.name, found.index.tolist(), found.tolist()) == ("score", [7, 8, 7], expected)
-    assert PandasScorer(scorer).predict(frame.astype({"plan": "category"})).tolist() == expected
+    expected = {"score": [2.0, 102.0, 103.0], "prediction": [0.0, 1.0, 1.0]}
+    assert (found.to_dict("list"), found.index.tolist()) == (expected, [7, 8, 7])
+    assert PandasScorer(scorer).predict(frame.astype({"plan": "category"})).to_dict("list") == expected
+    assert PandasScorer(scorer).predict(frame[:0]).shape == (0, 2)
 
 
 def test_a_changed_graph_is_refused(folder: Path) -> None:
@@ -128,19 +130,25 @@ def test_plain_rows_score_as_arrow_rows_do(scorer: Scorer) -> None:
 
 
 def test_a_graph_is_loaded_only_where_it_scores_its_own_sample(folder: Path) -> None:
-    def keep(scores: list[float | None]) -> None:
+    def keep(scores: Sequence[float | None], predictions: Sequence[float | None] | None = None) -> None:
         rows = [{"days": 1.0, "plan": "A"}, {"days": 2e9, "plan": None}]
-        (folder / SAMPLE).write_text(json.dumps({"rows": rows[: len(scores)], "scores": scores}), "utf-8")
+        told = {} if predictions is None else {"predictions": predictions}
+        (folder / SAMPLE).write_text(json.dumps({"rows": rows[: len(scores)], "scores": scores, **told}), "utf-8")
 
-    keep([2.0, 2000000100.5])  # the tolerance is relative where a score is larger than 1
-    assert load_checked(folder).inputs == {"plan": "string", "days": "double"}
-    for scores, said in (
-        ([2.0, 2000000105.0], "row 1 scores"),
-        ([2.000001], "row 0 scores"),
-        ([None], "row 0 scores"),
-        ([], "it holds no row"),
-    ):
-        keep(scores)  # type: ignore[arg-type]
+    right = [2.0, 2000000100.5]  # the tolerance is relative where a score is larger than 1
+    older: tuple[Sequence[float | None] | None, ...] = (None, [0.0, 1.0], [None, 1.0])
+    for predictions in older:  # none: of an older release; null: too near to the threshold
+        keep(right, predictions)
+        assert load_checked(folder).inputs == {"plan": "string", "days": "double"}
+    wrong: tuple[tuple[Sequence[float | None], Sequence[float | None] | None, str], ...] = (
+        ([2.0, 2000000105.0], [0.0, 1.0], "row 1 scores"),
+        (right, [0.0, 0.0], "row 1 scores"),
+        ([2.000001], None, "row 0 scores"),
+        ([None], [0.0], "row 0 scores"),
+        ([], [], "it holds no row"),
+    )
+    for scores, predictions, said in wrong:
+        keep(scores, predictions)
         with pytest.raises(ValueError, match=said):
             load_checked(folder)
 
@@ -149,6 +157,18 @@ def test_decisions_are_made_at_the_threshold() -> None:
     scores = np.array([0.2, 0.5, 0.7])
     assert decisions(scores, 0.5).tolist() == [0.0, 1.0, 1.0]
     assert decisions(scores, None).tolist() == [0.2, 0.5, 0.7]
+
+
+def test_of_no_number_nothing_is_decided(scorer: Scorer) -> None:
+    scores = np.array([NAN, np.inf, -np.inf, 0.5])
+    assert str(decisions(scores, 0.5).tolist()) == "[nan, nan, nan, 1.0]"
+    assert str(decisions(scores, None).tolist()) == "[nan, nan, nan, 0.5]"
+    rows = pa.table({"days": [None, np.inf, -np.inf, 49.0], "plan": ["a", "a", "a", "A"]})
+    outputs, predictions = scorer.told(rows)
+    assert str(predictions.tolist()) == "[nan, nan, nan, 1.0]"
+    found = scorer.predicted(outputs, 50.0)
+    assert str(found.score.tolist()) == "[nan, nan, nan, 50.0]"
+    assert np.array_equal(found.prediction, predictions, equal_nan=True)
 
 
 def test_plain_rows_need_onnx_runtime_and_numpy_alone(folder: Path) -> None:

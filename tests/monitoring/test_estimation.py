@@ -57,3 +57,12 @@ def test_a_regression_is_estimated_from_the_same_bins(spark: SparkSession) -> No
     found = estimate(known, known.drop("label"), "regression", 2.0)
     assert found.value is not None
     assert found.value.estimate == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_of_rows_without_a_score_nothing_is_expected(spark: SparkSession, task: str) -> None:
+    rows = [(float(n % 100) / 100, float(n % 2)) for n in range(400)]
+    known = spark.createDataFrame(rows, "score double, label double")
+    scored = known.select("score").unionByName(spark.createDataFrame([(None,)], "score double"))
+    found = estimate(known, scored, task, 0.5)
+    assert (found.value, found.reason) == (None, "refused: of some rows the model made no number")

@@ -38,8 +38,8 @@ from tidemill.features.feast_store import apply_objects, open_store
 from tidemill.features.online import redis, sqlite
 from tidemill.features.online.view import Column, OnlineView
 from tidemill.models.card import CARD, DECLARATION
-from tidemill.models.onnx_export import Export
-from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph
+from tidemill.models.onnx_export import Export, add_prediction
+from tidemill.models.onnx_graph import ML, NUMBER, TEXT, Graph, Output
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, make_scorer
 from tidemill.models.packaging import Package
 from tidemill.models.promotion import CHAMPION
@@ -171,7 +171,9 @@ def fill_views(
         assert sum(written) == len(rows)
 
 
-def register(place: Place, added: float, *, wrong_by: float = 0.0, explained: bool = True) -> Version:
+def register(
+    place: Place, added: float, *, wrong_by: float = 0.0, explained: bool = True, predicts: bool = True
+) -> Version:
     """Registers a model: basket_part + 0.01 * events_count_10d + (0.25 of a gold plan) + what is added.
 
     Args:
@@ -179,27 +181,34 @@ def register(place: Place, added: float, *, wrong_by: float = 0.0, explained: bo
         added: to every score.
         wrong_by: how far the scores of its sample are from what it scores.
         explained: whether it has an explainer.
+        predicts: whether its graph holds the prediction, as those of the first releases do not.
     """
     graph = Graph()
     basket, count, gold = _columns(graph)
     total = graph.add("Add", basket, graph.add("Mul", gold, graph.number(0.25)))
     total = graph.add("Add", total, graph.add("Mul", count, graph.number(0.01)))
     total = graph.add("Add", total, graph.number(added))
-    serialised = graph.serialise(total)
-    exported = Export(serialised, graph.inputs, "<null>", graph.width, 1e-9, {})
+    serialised = graph.serialise(total, prediction=add_prediction(graph, Output(total), 0.5) if predicts else None)
+    exported = Export(serialised, graph.inputs, "<null>", graph.width, 1e-9, {}, threshold=0.5)
     rows: list[dict[str, Any]] = [
         {"basket_part": 0.5, "events_count_10d": 2.0, PLAN: "gold"},
         {"basket_part": 0.25, "events_count_10d": 1.0, PLAN: None},
     ]
-    scores = make_scorer(serialised, exported.description()).score_rows(rows) + wrong_by
-    folder = place.root / "made" / f"{added}-{wrong_by}-{explained}"
+    description = {"task": "binary", **exported.description()}
+    scorer = make_scorer(serialised, description)
+    sample: dict[str, Any] = {"rows": rows, "scores": (scorer.score_rows(rows) + wrong_by).tolist()}
+    if predicts:
+        sample["predictions"] = scorer.told(rows)[1].tolist()
+    else:
+        del description["prediction"]
+    folder = place.root / "made" / f"{added}-{wrong_by}-{explained}-{predicts}"
     spark, made = folder / "sparkml", folder / "graph"
     spark.mkdir(parents=True)
     made.mkdir()
     (spark / "empty").write_text("", "utf-8")
     (made / GRAPH).write_bytes(serialised)
-    (made / DESCRIPTION).write_text(json.dumps({"task": "binary", **exported.description()}), "utf-8")
-    (made / SAMPLE).write_text(json.dumps({"rows": rows, "scores": scores.tolist()}), "utf-8")
+    (made / DESCRIPTION).write_text(json.dumps(description), "utf-8")
+    (made / SAMPLE).write_text(json.dumps(sample), "utf-8")
     if explained:
         _explain(made, added)
     return register_package(place, USE_CASE, Package(spark, made, exported.inputs, rows[0]), folder.name)

@@ -115,7 +115,7 @@ def test_all_ways_to_a_score_give_the_same(
 ) -> None:
     spark, (parameters, tolerance) = learned.sparkSession, FAMILIES[family]
     model = unfitted("binary", VIEW.columns, family, parameters, 7).fit(learned)
-    package = build_package(model, learned, "binary", tmp_path)
+    package = build_package(model, learned, "binary", tmp_path, threshold=0.5)
     everyone = as_frame(spark, rows, tmp_path_factory)
     transformed = with_score(model, everyone, "binary").select(KEY, "score").toArrow()
     expected = dict(zip(transformed[KEY].to_pylist(), transformed["score"].to_pylist(), strict=True))
@@ -137,7 +137,8 @@ def test_all_ways_to_a_score_give_the_same(
     plain = rows.drop_columns([KEY]).to_pylist()
     bundle = tmp_path / "bundle"
     write_bundle(lately.registry, version, bundle)
-    (bundle / SAMPLE).write_text(json.dumps({"rows": plain, "scores": exact.tolist()}), "utf-8")
+    told = [None if abs(score - 0.5) <= 2 * tolerance else float(score >= 0.5) for score in exact.tolist()]
+    (bundle / SAMPLE).write_text(json.dumps({"rows": plain, "scores": exact.tolist(), "predictions": told}), "utf-8")
     code = f"import handler, json; print(json.dumps(handler.handle(json.load(open({SAMPLE!r})))))"
     handled = said(bundle, sys.executable, "-c", code)
     ways["handler"] = np.array([item["score"] for item in handled["predictions"]])

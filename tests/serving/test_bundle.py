@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from service_ground import PLAN, register
 from tidemill.cli.console import app
 from tidemill.core.errors import TidemillError
 from tidemill.models.onnx_scoring import SAMPLE
+from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.scoring import read_graph
+from tidemill.models.scoring_work import scored
 from tidemill.serving.bundle import write_bundle
+from tidemill.serving.served import load_served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,10 +113,31 @@ def test_a_handler_scores_events_with_onnx_runtime_and_numpy_alone(bundle: Path)
     assert [set(answer) for answer in found[3:]] == [{"error"}] * 8
 
 
+def test_of_no_number_batch_and_handler_decide_nothing(place: Place, bundle: Path, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"basket_part": 0.5, "events_count_10d": 2.0, PLAN: "gold"},
+        {"basket_part": math.inf, "events_count_10d": 1.0, PLAN: None},
+        {"basket_part": None, "events_count_10d": 1.0, PLAN: "gold"},
+        {"basket_part": 0.1, "events_count_10d": 1.0, PLAN: "gold"},
+    ]
+    graph = place.registry.fetch(place.registry.version("shop", "1"), GRAPH_FOLDER, tmp_path)
+    schema = pa.schema([("basket_part", pa.float64()), ("events_count_10d", pa.float64()), (PLAN, pa.string())])
+    (batch,) = scored([pa.RecordBatch.from_pylist(rows, schema)], read_graph(graph, 0.5, 1), ())
+    found = python("-c", ALONE, str(bundle), json.dumps([{"rows": rows}]))[0]["predictions"]
+    assert [[row[name] for row in found] for name in ("score", "prediction")] == [
+        [pytest.approx(0.77), None, None, pytest.approx(0.36)],
+        [1.0, None, None, 0.0],
+    ]
+    told = batch.select(["score", "prediction"]).to_pylist()
+    assert told == [{name: row[name] for name in ("score", "prediction")} for row in found]
+    assert batch["reasons"].to_pylist() == [["basket_part"], None, None, [PLAN]]
+    assert batch["contributions"].to_pylist() == [[0.5], None, None, [0.25]]
+
+
 def test_the_example_in_python_gives_the_expected_scores(bundle: Path) -> None:
     expected = json.loads((bundle / SAMPLE).read_text("utf-8"))["scores"]
     found = python(str(bundle / "example.py"))
-    assert (found["rows"], found["scores"]) == (len(expected), expected)
+    assert (found["rows"], found["scores"], found["predictions"]) == (len(expected), expected, [1.0, 0.0])
 
 
 def test_the_example_in_javascript_gives_the_expected_scores(bundle: Path, onnx_node: Path) -> None:
@@ -125,6 +152,9 @@ def test_the_example_in_javascript_gives_the_expected_scores(bundle: Path, onnx_
         assert done.returncode == 0, done.stderr
         found, expected = json.loads(done.stdout), json.loads(sample)["scores"]
         assert found["scores"] == pytest.approx(expected, abs=1e-12)
+        assert found["predictions"] == [1.0, 0.0]
+        (bundle / SAMPLE).write_text(sample.replace('"predictions": [1.0', '"predictions": [0.0'), "utf-8")
+        assert node().returncode == 1
         (bundle / SAMPLE).write_text(sample.replace('"scores": [', '"scores": [7, '), "utf-8")
         assert node().returncode == 1
     finally:
@@ -154,3 +184,13 @@ def test_what_is_not_there_or_was_changed_is_not_exported(place: Place, bundle: 
         write_bundle(place.registry, bad, tmp_path / "a")
     assert caught.value.code == "E_MODEL"
     assert not (tmp_path / "a").exists()
+
+
+def test_a_version_whose_graph_gives_scores_alone_is_served_and_not_exported(place: Place, tmp_path: Path) -> None:
+    older = register(place, 0.05, predicts=False)
+    served = load_served(place.registry, older)
+    outputs = served.scorer.outputs_of_rows([{name: ROWS[0][name] for name in served.scorer.inputs}])
+    assert served.scorer.predicted(outputs, served.threshold).prediction.tolist() == [1.0]
+    with pytest.raises(TidemillError, match="registered before graphs held the prediction") as caught:
+        write_bundle(place.registry, older, tmp_path / "a")
+    assert (caught.value.code, caught.value.exit_code) == ("E_MODEL", 65)

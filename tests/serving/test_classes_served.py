@@ -13,9 +13,9 @@ import pytest
 from service_ground import NOW, ORDER_VIEW, ORDERS, PLAN_VIEW, register_package
 from tidemill.core.time import days
 from tidemill.declare import ActiveWithin, ClassIn, Grid, Label, LogisticRegression, UseCase
-from tidemill.models.onnx_export import Export
-from tidemill.models.onnx_graph import NUMBER, OF_CLASSES, Graph
-from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, PandasScorer, make_scorer
+from tidemill.models.onnx_export import Export, add_prediction
+from tidemill.models.onnx_graph import NUMBER, OF_CLASSES, Graph, Output
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, PandasScorer, columns_of, make_scorer
 from tidemill.models.packaging import Package
 from tidemill.serving.answers import Asked, Inquiry, build_answers
 from tidemill.serving.bundle import write_bundle
@@ -47,11 +47,13 @@ def served(place: Place) -> Served:
     basket, count = (graph.read(name, NUMBER).tensor for name in ("basket_part", "events_count_10d"))
     tenth = graph.add("Mul", count, graph.number(0.1))
     rest = graph.add("Sub", graph.number(1.0), graph.add("Add", basket, tenth))
-    serialised = graph.serialise(graph.add("Concat", basket, tenth, rest, axis=1), 3, OF_CLASSES)
+    shares = Output(graph.add("Concat", basket, tenth, rest, axis=1), 3, OF_CLASSES)
+    serialised = graph.serialise(shares.tensor, 3, OF_CLASSES, add_prediction(graph, shares))
     exported = Export(serialised, graph.inputs, "<null>", graph.width, 1e-9, {}, OF_CLASSES, 3)
     description = {"task": "multiclass", "classes": list(NAMES), **exported.description()}
     rows: list[dict[str, Any]] = [{"basket_part": 0.5, "events_count_10d": 2.0}]
-    shares = make_scorer(serialised, description).outputs_of_rows(rows).tolist()
+    outputs, predictions = make_scorer(serialised, description).told(rows)
+    sample = {"rows": rows, "scores": outputs.tolist(), "predictions": predictions.tolist()}
     folder = place.root / "made" / "kinds"
     spark, made = folder / "sparkml", folder / "graph"
     spark.mkdir(parents=True)
@@ -59,7 +61,7 @@ def served(place: Place) -> Served:
     (spark / "empty").write_text("", "utf-8")
     (made / GRAPH).write_bytes(serialised)
     (made / DESCRIPTION).write_text(json.dumps(description), "utf-8")
-    (made / SAMPLE).write_text(json.dumps({"rows": rows, "scores": shares}), "utf-8")
+    (made / SAMPLE).write_text(json.dumps(sample), "utf-8")
     package = Package(spark, made, exported.inputs, rows[0], NAMES)
     return load_served(place.registry, register_package(place, USE_CASE, package, "kinds"))
 
@@ -119,24 +121,25 @@ def test_a_bundle_says_the_same(served: Served, place: Place, tmp_path: Path) ->
         [sys.executable, "-P", str(tmp_path / "edge" / "example.py")], capture_output=True, text=True, check=True
     )
     said = json.loads(example.stdout)
-    assert (said["rows"], said["scores"]) == (1, pytest.approx([0.5, 0.2, 0.3]))
+    assert (said["rows"], said["scores"], said["predictions"]) == (1, pytest.approx([0.5, 0.2, 0.3]), [0.0])
 
 
 def test_a_frame_has_a_column_for_each_class(served: Served, place: Place, tmp_path: Path) -> None:
     program = "import json, sys, mlflow.pyfunc, pandas; m = mlflow.pyfunc.load_model(sys.argv[1]); "
     program += "f = m.predict(pandas.DataFrame({'basket_part': [0.2, None], 'events_count_10d': [3.0, 1.0]}, [7, 5])); "
-    program += "print(json.dumps([list(f.columns), f.index.tolist(), f.iloc[0].tolist()]))"
+    program += "print(json.dumps([list(f.columns), f.index.tolist(), f.iloc[0].tolist(), f.iloc[1].isna().tolist()]))"
     model = place.registry.fetch(place.registry.version("kinds", served.version), "", tmp_path)
     done = subprocess.run([sys.executable, "-P", "-c", program, str(model)], capture_output=True, text=True, check=True)
-    columns, index, first = json.loads(done.stdout.splitlines()[-1])
-    assert (columns, index) == (list(NAMES), [7, 5])
-    assert first == pytest.approx([0.2, 0.3, 0.5])
-    assert np.isclose(sum(first), 1)
+    columns, index, first, nothing = json.loads(done.stdout.splitlines()[-1])
+    assert (columns, index) == ([*NAMES, "prediction"], [7, 5])
+    assert first == pytest.approx([0.2, 0.3, 0.5, 2.0])
+    assert nothing == [True, False, True, True]
+    assert columns_of(["prediction", "prediction_"]) == ["prediction", "prediction_", "prediction__"]
 
 
 def test_of_no_rows_there_are_no_probabilities_and_of_no_number_no_class(served: Served) -> None:
     scorer = served.scorer
     assert scorer.outputs_of_rows([]).shape == (0, 3)
-    assert PandasScorer(scorer).predict(pd.DataFrame({"basket_part": [], "events_count_10d": []})).shape == (0, 3)
+    assert PandasScorer(scorer).predict(pd.DataFrame({"basket_part": [], "events_count_10d": []})).shape == (0, 4)
     told = scorer.predicted(np.array([[0.1, np.nan, 0.2], [0.1, 0.7, 0.2]]), None)
     assert np.array_equal(told.prediction, [np.nan, 1.0], equal_nan=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnx import AttributeProto, NodeProto
 
 NUMBER, TEXT = "double", "string"
-OUTPUT, OF_CLASSES = "score", "probabilities"
+OUTPUT, OF_CLASSES, PREDICTION = "score", "probabilities", "prediction"
 OPSET, ML_OPSET, IR = 18, 5, 9
 ML = "ai.onnx.ml"
 _TYPES = {NUMBER: TensorProto.DOUBLE, TEXT: TensorProto.STRING}
@@ -148,12 +148,17 @@ class Graph:
             if origin is not None:
                 self.probes.setdefault(origin, []).append(limit)
 
-    def serialise(self, tensor: str, width: int = 1, name: str = OUTPUT) -> bytes:
-        """The finished graph, checked: every input by name, of shape (rows, 1), and one output, (rows, width)."""
-        self._nodes.append(helper.make_node("Identity", [tensor], [name]))
+    def serialise(self, tensor: str, width: int = 1, name: str = OUTPUT, prediction: str | None = None) -> bytes:
+        """The finished graph, checked: every input by name, of shape (rows, 1), and one output, (rows, width).
+
+        With a tensor of predictions, (rows, 1), it has these as a second output.
+        """
+        told = [(tensor, name, width), *([] if prediction is None else [(prediction, PREDICTION, 1)])]
+        for source, output, _ in told:
+            self._nodes.append(helper.make_node("Identity", [source], [output]))
         inputs = [helper.make_tensor_value_info(name, _TYPES[kind], [None, 1]) for name, kind in self.inputs.items()]
-        output = helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, width])
-        graph = helper.make_graph(self._nodes, "tidemill", inputs, [output], self._constants)
+        outputs = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, width]) for _, name, width in told]
+        graph = helper.make_graph(self._nodes, "tidemill", inputs, outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="tidemill", ir_version=IR)
         checker.check_model(model)

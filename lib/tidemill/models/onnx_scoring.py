@@ -31,8 +31,10 @@ class Predicted:
     """What is said of rows, each array as long as they are many.
 
     Args:
-        score: the probability of the positive class or of the predicted one of several, or the predicted value.
-        prediction: the decision at the threshold, the number of the predicted class, or the value itself.
+        score: the probability of the positive class or of the predicted one of several, or the predicted value; NaN
+            where the model makes no finite number of a row.
+        prediction: the decision at the threshold, the number of the predicted class, or the value itself; NaN without a
+            score.
         probabilities: of several classes, shape (rows, classes); else None.
     """
 
@@ -67,10 +69,7 @@ class Scorer:
 
     def outputs(self, rows: pa.Table | pa.RecordBatch) -> NDArray[np.float64]:
         """What the graph makes of rows: a row for each, with one column or more."""
-        missing = [name for name in self.inputs if name not in rows.schema.names]
-        if missing:
-            raise ValueError(f"the rows have no column {', '.join(map(repr, missing))}, which the model reads")
-        return self._run({name: self._arrow(rows.column(name), kind) for name, kind in self.inputs.items()})
+        return self._run(self._of_arrow(rows))[0]
 
     def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """The scores of plain rows, in their order, as of those of Arrow.
@@ -85,25 +84,26 @@ class Scorer:
 
     def outputs_of_rows(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """What the graph makes of plain rows, as of those of Arrow."""
-        missing = sorted({name for row in rows for name in self.inputs if name not in row})
-        if missing:
-            raise ValueError(f"the rows have no value {', '.join(map(repr, missing))}, which the model reads")
-        fed = {n: self._plain(n, [row[n] for row in rows], kind) for n, kind in self.inputs.items()}
-        return self._run(fed)
+        return self._run(self._of_plain(rows))[0]
+
+    def told(
+        self, rows: pa.Table | pa.RecordBatch | Sequence[Mapping[str, Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the graph makes of rows of either kind, and predicts of each: NaN where it makes no finite number."""
+        outputs, said = self._run(self._of_arrow(rows) if hasattr(rows, "schema") else self._of_plain(rows))
+        return outputs, said.ravel()
 
     def predicted(self, outputs: NDArray[np.float64], threshold: float | None) -> Predicted:
-        """What is said of rows.
+        """What is said of rows: the rule that the graph has as well, which is held against this one before it is used.
 
         Args:
             outputs: what the graph made of them.
             threshold: from which score on the prediction is 1; None where the score is the prediction, and of several
-                classes, of which that of the highest probability is predicted, of equal ones the first; none, NaN,
-                where a probability is no number.
+                classes, of which that of the highest probability is predicted, of equal ones the first.
         """
-        score = outputs.max(axis=1)
+        score = np.where(np.isfinite(outputs).all(axis=1), outputs.max(axis=1), np.nan)
         if self.classes:
-            said = np.where(np.isfinite(outputs).all(axis=1), outputs.argmax(axis=1), np.nan)
-            return Predicted(score, said, outputs)
+            return Predicted(score, np.where(np.isnan(score), np.nan, outputs.argmax(axis=1)), outputs)
         return Predicted(score, decisions(score, threshold), None)
 
     @property
@@ -116,13 +116,28 @@ class Scorer:
         """The features that it reads, each `double` or `string`."""
         return {item["name"]: item["type"] for item in self.description["inputs"]}
 
-    def _run(self, fed: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def _run(self, fed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float64]]:
+        """The score or the probabilities, and the prediction, of each row; one that explains predicts nothing."""
         count, step = len(next(iter(fed.values()))), max(1, _CELLS // self.description["width"])
         parts = [
-            self.session.run(None, {name: values[at : at + step] for name, values in fed.items()})[0]
+            self.session.run(None, {name: values[at : at + step] for name, values in fed.items()})
             for at in range(0, count, step)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, max(1, len(self.classes))))
+        if not parts:
+            return [np.empty((0, max(1, len(self.classes)))), np.empty((0, 1))]
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def _of_arrow(self, rows: pa.Table | pa.RecordBatch) -> dict[str, NDArray[Any]]:
+        missing = [name for name in self.inputs if name not in rows.schema.names]
+        if missing:
+            raise ValueError(f"the rows have no column {', '.join(map(repr, missing))}, which the model reads")
+        return {name: self._arrow(rows.column(name), kind) for name, kind in self.inputs.items()}
+
+    def _of_plain(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+        missing = sorted({name for row in rows for name in self.inputs if name not in row})
+        if missing:
+            raise ValueError(f"the rows have no value {', '.join(map(repr, missing))}, which the model reads")
+        return {name: self._plain(name, [row[name] for row in rows], kind) for name, kind in self.inputs.items()}
 
     def _arrow(self, column: pa.Array | pa.ChunkedArray, kind: str) -> NDArray[Any]:
         """A column as the graph reads it: shape (rows, 1), NaN or the text for null where a value is missing."""
@@ -156,16 +171,22 @@ class PandasScorer:
 
     scorer: Scorer
 
-    def predict(self, frame: pd.DataFrame) -> pd.Series | pd.DataFrame:
-        """The scores of rows, as a series `score` with the frame's index; of several classes a column for each."""
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The scores of rows and what is predicted of them, in the columns of `columns_of`, with the frame's index."""
         import pandas as pd
         import pyarrow as pa
 
         wanted = [item["name"] for item in self.scorer.description["inputs"] if item["name"] in frame]
-        outputs = self.scorer.outputs(pa.Table.from_pandas(frame[wanted], preserve_index=False))
-        if self.scorer.classes:
-            return pd.DataFrame(outputs, index=frame.index, columns=self.scorer.classes)
-        return pd.Series(outputs.ravel(), index=frame.index, name="score")
+        told = self.scorer.told(pa.Table.from_pandas(frame[wanted], preserve_index=False))
+        return pd.DataFrame(np.column_stack(told), index=frame.index, columns=columns_of(self.scorer.classes))
+
+
+def columns_of(classes: Sequence[str]) -> list[str]:
+    """`score` or, of several classes, a column for each, and last `prediction`, which no class may be called."""
+    said = "prediction"
+    while said in classes:
+        said += "_"
+    return [*(classes or ("score",)), said]
 
 
 def make_scorer(graph: bytes, description: Mapping[str, Any]) -> Scorer:
@@ -191,35 +212,13 @@ def load_scorer(folder: Path) -> Scorer:
     return make_scorer((folder / GRAPH).read_bytes(), json.loads((folder / DESCRIPTION).read_text("utf-8")))
 
 
-def load_checked(folder: Path) -> Scorer:
-    """The scorer of a folder, after it has given the scores of the sample that was kept with it.
-
-    Raises:
-        ValueError: the graph was changed, or scores the sample otherwise than when it was registered.
-    """
-    scorer = load_scorer(folder)
-    sample = json.loads((folder / SAMPLE).read_text("utf-8"))
-    expected = np.array(sample["scores"], np.float64)
-    found = scorer.outputs_of_rows(sample["rows"]).reshape(expected.shape)
-    gaps = gaps_between(found, expected)
-    gaps = gaps if gaps.ndim == 1 else gaps.max(axis=1)
-    wrong = ~(gaps <= scorer.description["tolerance"])  # so that NaN is wrong, too
-    if not expected.size or wrong.any():
-        at = int(np.argmax(wrong)) if expected.size else None
-        both = () if at is None else (found[at].tolist(), expected[at].tolist())
-        said = "row {} scores {} instead of {}".format(at, *both) if both else "it holds no row"
-        raise ValueError(f"the model does not give the scores of its own sample: {said}")
-    return scorer
-
-
-def gaps_between(found: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far scores are from those expected, relative to these where they are larger than 1; NaN where one is none."""
-    return np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-
-
 def decisions(scores: NDArray[np.float64], threshold: float | None) -> NDArray[np.float64]:
-    """What is predicted: 1 from the threshold upwards and 0 below it; without a threshold the score itself."""
-    return scores if threshold is None else (scores >= threshold).astype(np.float64)
+    """What is predicted: 1 from the threshold upwards and 0 below it; without a threshold the score itself.
+
+    Where a score is no finite number, NaN: nothing is decided of it.
+    """
+    said = scores if threshold is None else (scores >= threshold).astype(np.float64)
+    return np.where(np.isfinite(scores), said, np.nan)
 
 
 def _load_pyfunc(folder: str) -> PandasScorer:

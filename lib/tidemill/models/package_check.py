@@ -6,19 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from tidemill.models.guardrails import Packaged
-from tidemill.models.onnx_scoring import DESCRIPTION, SAMPLE, gaps_between
+from tidemill.models.onnx_scoring import DESCRIPTION, SAMPLE
 from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.sample_check import PREDICTIONS, sample_gaps
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from collections.abc import Mapping
 
 PROGRAM = Path(__file__).with_name("registry_elsewhere.py")
 _SECONDS = 900  # a machine that is busy with something else decides nothing
@@ -39,17 +38,18 @@ def check_package(model: Path) -> Packaged:
     try:
         described = json.loads((graph / DESCRIPTION).read_text("utf-8"))
         sample = json.loads((graph / SAMPLE).read_text("utf-8"))
-        tolerance, expected = float(described["tolerance"]), np.array(sample["scores"], np.float64)
+        tolerance = float(described["tolerance"])
         kinds = {item["name"]: _TYPES[item["type"]] for item in described["inputs"]}
         rows = pa.table({name: pa.array([row[name] for row in sample["rows"]], kind) for name, kind in kinds.items()})
     except (OSError, ValueError, KeyError) as error:
         return _unusable(0.0, f"its graph lacks a description or a sample ({error})")
-    if not len(expected) or len(expected) != rows.num_rows:
-        return _unusable(tolerance, "its sample holds no row, or not a score for each")
-    return _compare(model, rows, expected, tolerance)
+    said = [sample[name] for name in ("scores", PREDICTIONS) if name in sample]
+    if not rows.num_rows or any(len(each) != rows.num_rows for each in said):
+        return _unusable(tolerance, "its sample holds no row, or not a score and a prediction for each")
+    return _compare(model, rows, sample, tolerance)
 
 
-def _compare(model: Path, rows: pa.Table, expected: Floats, tolerance: float) -> Packaged:
+def _compare(model: Path, rows: pa.Table, sample: Mapping[str, Any], tolerance: float) -> Packaged:
     given, scores = model.parent / "rows.arrow", model.parent / "scores.arrow"
     with pa.ipc.new_file(given, rows.schema) as file:
         file.write_table(rows)
@@ -70,14 +70,11 @@ def _compare(model: Path, rows: pa.Table, expected: Floats, tolerance: float) ->
         return _unusable(tolerance, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
     with pa.ipc.open_file(scores) as file:
         found = np.column_stack([column.to_numpy() for column in file.read_all().columns])
-    if len(found) != len(expected):
-        return _unusable(tolerance, f"it gave {len(found)} scores for {len(expected)} rows")
-    wanted = expected.reshape(len(expected), -1)
-    if found.shape != wanted.shape:
-        return _unusable(tolerance, f"it gave {found.shape[1]} numbers a row, not {wanted.shape[1]}")
-    gaps = gaps_between(found, wanted)
+    if len(found) != rows.num_rows:
+        return _unusable(tolerance, f"it gave {len(found)} scores for {rows.num_rows} rows")
+    gaps = sample_gaps(found, sample)
     if not np.isfinite(gaps).all():
-        return _unusable(tolerance, "it gives a row no score, or an infinite one")
+        return _unusable(tolerance, "it gives a row no score, an infinite one, or too many or few numbers")
     return Packaged(len(gaps), float(gaps.max()), tolerance)
 
 

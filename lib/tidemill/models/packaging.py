@@ -44,7 +44,12 @@ class Package:
 
 
 def build_package(
-    model: PipelineModel, rows: DataFrame, task: str, folder: Path, classes: Sequence[str] = ()
+    model: PipelineModel,
+    rows: DataFrame,
+    task: str,
+    folder: Path,
+    classes: Sequence[str] = (),
+    threshold: float | None = None,
 ) -> Package:
     """Saves a fitted pipeline below a folder, with its graph.
 
@@ -54,13 +59,14 @@ def build_package(
         task: `binary`, `multiclass` or `regression`.
         folder: a new one, which Spark's executors and this process both see.
         classes: the names of those of a multiclass task, in the order of their numbers.
+        threshold: from which score on a row of a binary task is decided positive.
 
     Raises:
         TidemillError: E_EXPORT (data) where the graph cannot be made, or does not give Spark's scores.
     """
     spark, graph = folder / "sparkml", folder / "graph"
     model.write().save(spark.as_uri())
-    exported = export(spark)
+    exported = export(spark, threshold)
     if exported.classes != len(classes):
         what = f"the model tells {exported.classes} classes apart, and the label has {len(classes)}"
         raise refused(what, spark, "train on rows of every class")

@@ -12,7 +12,6 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 
 from tidemill.models import onnx_scoring
-from tidemill.models.tables import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,13 +48,14 @@ class PackageFlavor:
         inputs = Schema([ColSpec(kind, name, required=False) for name, kind in package.inputs.items()])
         numbers = {name: "float64" for name, kind in package.inputs.items() if kind == "double"}
         scoring = Path(onnx_scoring.__file__)
+        outputs = Schema([ColSpec("double", name) for name in onnx_scoring.columns_of(package.classes)])
         mlflow.pyfunc.save_model(
             path,
             loader_module=scoring.stem,
             code_paths=[str(scoring)],
             data_path=str(package.graph),
             mlflow_model=mlflow_model,
-            signature=ModelSignature(inputs, Schema([ColSpec("double", n) for n in package.classes or (SCORE,)])),
+            signature=ModelSignature(inputs, outputs),
             input_example=pd.DataFrame([package.example]).astype(numbers),
             pip_requirements=pinned(_TO_SCORE),
         )

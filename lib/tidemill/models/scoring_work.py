@@ -98,16 +98,19 @@ def scored(
 
     Yields:
         The columns kept, `score`, `prediction`, `probabilities` (null but of several classes), `reasons` and
-        `contributions` (null without an explainer), and those beside.
+        `contributions` (null without an explainer), and those beside. All of these are null where the model makes no
+        finite number of a row, as in the service's answers.
     """
     scorer = _scorer(graph.graph, graph.description)
     for batch in batches:
         found = scorer.predicted(scorer.outputs(batch), graph.threshold)
         columns = {name: batch.column(name) for name in kept}
-        columns |= {SCORE: pa.array(found.score), PREDICTION: pa.array(found.prediction)}
-        columns[PROBABILITIES] = _lists(found.probabilities, batch.num_rows)
-        names, moved = _reasons(batch, graph)
-        columns |= {REASONS: names, CONTRIBUTIONS: moved}
+        columns[SCORE], columns[PREDICTION] = (pa.array(v, from_pandas=True) for v in (found.score, found.prediction))
+        said = _lists(found.probabilities, batch.num_rows), *_reasons(batch, graph)
+        if columns[SCORE].null_count:
+            there = columns[SCORE].is_valid()
+            said = tuple(pc.if_else(there, lists, pa.scalar(None, lists.type)) for lists in said)
+        columns |= dict(zip((PROBABILITIES, REASONS, CONTRIBUTIONS), said, strict=True))
         columns |= {name: pa.repeat(value, batch.num_rows) for name, value in beside}
         yield pa.RecordBatch.from_pydict(columns)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SCORE_BINS = 2_000
 _ERROR_BINS = 20
 _FEWEST = 100
+_UNTOLD = Estimate(None, "refused: of some rows the model made no number")
 
 
 def estimate(known: DataFrame, scored: DataFrame, task: str, realised: float) -> Estimate:
@@ -31,19 +32,27 @@ def estimate(known: DataFrame, scored: DataFrame, task: str, realised: float) ->
         realised: the metric of the rows with labels.
 
     Returns:
-        The estimate, or why it is refused: too few rows, scores that are not calibrated, or scores never seen.
+        The estimate, or why it is refused: too few rows, rows without a score, scores that are not calibrated, or
+        scores never seen.
     """
     if task == REGRESSION:
         return _estimate_rmse(known, scored)
     if task == MULTICLASS:
         return _estimate_log_loss(known, scored)
-    place = F.least(F.floor(F.col("score") * _SCORE_BINS), F.lit(_SCORE_BINS - 1))
+    place = _where_told(F.least(F.floor(F.col("score") * _SCORE_BINS), F.lit(_SCORE_BINS - 1)), F.col("score"))
     counted = scored.groupBy(place.alias("bin")).agg(F.count(F.lit(1)).alias("rows"), F.avg("score").alias("mean"))
     found = list(counted.orderBy("bin").toLocalIterator())
     rows = [row["rows"] for row in found]
+    if any(row["bin"] is None for row in found):
+        return _UNTOLD
     if sum(rows) < _FEWEST:
         return Estimate(None, f"refused: fewer than {_FEWEST} rows were scored")
     return estimate_roc_auc(score_bins(known, _SCORE_BINS), rows, [row["mean"] for row in found], realised)
+
+
+def _where_told(place: Column, said: Column) -> Column:
+    """The bin of what a score says; null where there is none, which `least` and `greatest` would pass over."""
+    return F.when(said.isNotNull(), place)
 
 
 def _estimate_rmse(known: DataFrame, scored: DataFrame) -> Estimate:
@@ -77,7 +86,7 @@ def _binned(known: DataFrame, scored: DataFrame, said: Column, loss: Column) -> 
     # Two bins more for scores beyond those of rows with labels.
     place = F.floor((said - low) / (high - low) * _ERROR_BINS)
     bin_of = F.greatest(F.lit(-1), F.least(place, F.lit(_ERROR_BINS))) + 1
-    last = F.when(said == high, F.lit(_ERROR_BINS)).otherwise(bin_of)
+    last = _where_told(F.when(said == high, F.lit(_ERROR_BINS)).otherwise(bin_of), said)
     rows, totals, squares, now = ([0.0] * (_ERROR_BINS + 2) for _ in range(4))
     sums = F.count(F.lit(1)).alias("rows"), F.sum(loss).alias("total"), F.sum(loss * loss).alias("squares")
     for row in known.groupBy(last.alias("bin")).agg(*sums).toLocalIterator():
@@ -85,6 +94,8 @@ def _binned(known: DataFrame, scored: DataFrame, said: Column, loss: Column) -> 
             float(row[name]) for name in ("rows", "total", "squares")
         )
     for row in scored.groupBy(last.alias("bin")).agg(F.count(F.lit(1)).alias("rows")).toLocalIterator():
+        if row["bin"] is None:
+            return _UNTOLD
         now[row["bin"]] = float(row["rows"])
     if sum(now) < _FEWEST:
         return Estimate(None, f"refused: fewer than {_FEWEST} rows were scored")

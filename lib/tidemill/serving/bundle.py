@@ -12,8 +12,9 @@ import tidemill.declare  # noqa: F401 - the classes that a frozen declaration na
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.frozen import thaw
 from tidemill.models.card import CARD, DECLARATION
-from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE, load_checked
+from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH, SAMPLE
 from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.sample_check import load_checked
 
 if TYPE_CHECKING:
     from tidemill.models.registry import Registry, Version
@@ -31,7 +32,8 @@ def write_bundle(registry: Registry, version: Version, folder: Path) -> list[str
         folder: one that does not exist yet, or holds nothing.
 
     Raises:
-        TidemillError: E_FOLDER (usage) where the folder holds something, E_MODEL (data) where the self-test fails.
+        TidemillError: E_FOLDER (usage) where the folder holds something, E_MODEL (data) where the self-test fails, or
+            the graph is of a release whose graphs gave scores alone.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TidemillError(
@@ -55,6 +57,14 @@ def write_bundle(registry: Registry, version: Version, folder: Path) -> list[str
                 exit_code=Exit.DATA,
             ) from error
         description = (graph / DESCRIPTION).read_text("utf-8")
+        if "prediction" not in json.loads(description):
+            raise TidemillError(
+                "E_MODEL",
+                "the model was registered before graphs held the prediction, which the bundle's files ask for",
+                where=f"{version.name} version {version.version}",
+                next_step="train again, or export a later version",
+                exit_code=Exit.DATA,
+            )
         about = {
             "model": version.name,
             "version": version.version,

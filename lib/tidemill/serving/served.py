@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import tidemill.declare  # noqa: F401 - the classes that a frozen declaration names
 from tidemill.core.frozen import thaw
 from tidemill.models.card import CARD, DECLARATION
-from tidemill.models.onnx_scoring import load_checked
 from tidemill.models.reasons import make_explainer, read_parts
 from tidemill.models.registry_flavor import GRAPH_FOLDER
+from tidemill.models.sample_check import load_checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

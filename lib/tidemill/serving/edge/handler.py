@@ -27,32 +27,19 @@ def handle(event: Any, context: Any = None) -> dict[str, Any]:  # noqa: ARG001 -
         body = event.get("body", event)
         rows = (json.loads(body) if isinstance(body, str) else body)["rows"]
         stands = SCHEMA["missing"]  # what is declared to stand where a feature has no value
-        outputs = SCORER.outputs_of_rows([{n: stands.get(n) if v is None else v for n, v in r.items()} for r in rows])
+        told = SCORER.told([{n: stands.get(n) if v is None else v for n, v in r.items()} for r in rows])
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    found = _several(outputs) if SCHEMA.get("classes") else _one(outputs[:, 0])
+    found = [_said(*pair) for pair in zip(*(part.tolist() for part in told), strict=True)]
     return {"model": SCHEMA["model"], "version": SCHEMA["version"], "predictions": found}
 
 
-def _one(scores: Any) -> list[dict[str, Any]]:
-    """What is said of rows with one score each."""
-    decided = onnx_scoring.decisions(scores, SCHEMA["threshold"])
-    return [
-        {"score": score, "prediction": prediction} if abs(score) < float("inf") else {"score": None, "prediction": None}
-        for score, prediction in zip(scores.tolist(), decided.tolist(), strict=True)
-    ]
-
-
-def _several(outputs: Any) -> list[dict[str, Any]]:
-    """What is said of rows with a probability of each class."""
-    said = SCORER.predicted(outputs, None)
-    rows = zip(outputs.tolist(), said.score.tolist(), said.prediction.tolist(), strict=True)
-    return [_named(shares, score, number) for shares, score, number in rows]
-
-
-def _named(shares: list[float], score: float, number: float) -> dict[str, Any]:
-    if math.isnan(number):  # a probability is no number
-        return dict.fromkeys(("score", "prediction", "predicted_class", "probabilities"))
-    names = SCHEMA["classes"]
-    said = {"score": score, "prediction": number, "predicted_class": names[int(number)]}
-    return {**said, "probabilities": dict(zip(names, shares, strict=True))}
+def _said(outputs: list[float], prediction: float) -> dict[str, Any]:
+    """What is said of a row, of which the graph made a score, or a probability of each class, and a prediction."""
+    names = SCHEMA.get("classes")
+    if math.isnan(prediction):  # the graph decides nothing of a row without a finite score
+        return dict.fromkeys(("score", "prediction", *(("predicted_class", "probabilities") if names else ())))
+    said: dict[str, Any] = {"score": max(outputs), "prediction": prediction}
+    if not names:
+        return said
+    return {**said, "predicted_class": names[int(prediction)], "probabilities": dict(zip(names, outputs, strict=True))}
