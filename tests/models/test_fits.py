@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,15 +13,20 @@ from pyspark.ml import Pipeline
 from pyspark.sql import functions as F
 from sklearn.metrics import roc_auc_score
 from tidemill.core.errors import TidemillError
+from tidemill.declare import XGBoost
+from tidemill.models import xgb, xgb_native
 from tidemill.models.candidates import Candidate
+from tidemill.models.devices import check_devices
 from tidemill.models.fits import fit_recipe, layout, ordered
 from tidemill.models.learning_curve import learning_curve
-from tidemill.models.pipelines import with_score
+from tidemill.models.pipelines import family_stages, with_score
 from tidemill.models.preparation import preprocessing
 from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
 from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import DataFrame, SparkSession
 
 CASE = use_case()
@@ -159,3 +165,55 @@ def test_one_worker_makes_the_model_that_xgboost_makes(rows: DataFrame, task: st
     assert found.get_booster().save_raw("json") == peer.get_booster().save_raw("json")
     ours, other = (found.transform(vectors).select("prediction").toArrow(), peer.transform(vectors).toArrow())
     assert ours["prediction"].to_pylist() == other["prediction"].to_pylist()
+
+
+def test_a_gpu_is_refused_where_the_library_knows_none(rows: DataFrame) -> None:
+    parameters: dict[str, Any] = {"n_estimators": 3, "device": "cuda"}
+    declared = use_case(models=(XGBoost(**parameters),))
+    assert declared.models[0].candidates() == (parameters,)
+    asked: list[Callable[[], Any]] = [
+        lambda: check_devices(declared, settings()),
+        lambda: check_devices(use_case(models=(XGBoost(grid={"device": ("cpu", "gpu")}),)), settings()),
+        lambda: check_devices(CASE, settings("train.only.xgboost.device=cuda")),
+        lambda: fit_recipe(rows, CASE, CASE.features, replace(BOOSTED, parameters=parameters), settings()),
+    ]
+    for ask in asked:
+        with pytest.raises(TidemillError, match="is built without CUDA") as refused:
+            ask()
+        assert (refused.value.code, refused.value.exit_code) == ("E_DEVICE", 78)
+        assert "pip uninstall xgboost-cpu, then pip install xgboost==" in refused.value.next_step
+    check_devices(declared, settings("train.only.xgboost.device=cpu"))
+
+
+def test_a_gpu_is_that_of_the_task_where_the_library_knows_some(
+    rows: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device in place of a fit: there is no GPU to fit on."""
+    monkeypatch.setattr(xgb_native, "build_info", lambda: {"USE_CUDA": True})
+    check_devices(use_case(models=(XGBoost(device="cuda"),)), settings())
+    asked: list[dict[str, Any]] = []
+
+    def fitted(_: Any, parameters: dict[str, Any], **__: Any) -> Any:
+        asked.append(parameters)
+        raise InterruptedError
+
+    (stage,) = xgb_classifier_stages({"device": "cuda", "n_estimators": 3}, 7)
+    prepared = Pipeline(stages=preprocessing(CASE.features)).fit(rows).transform(rows)
+    monkeypatch.setattr(xgb, "partial", fitted)
+    with pytest.raises(InterruptedError):
+        stage.fit(prepared)
+    assert [(one["device"], one["tree_method"]) for one in asked] == [("cuda", "hist")]
+
+    cluster = SimpleNamespace(master="spark://there:7077", getConf=dict)
+    monkeypatch.setattr(xgb, "SparkContext", SimpleNamespace(getOrCreate=lambda: cluster))
+    with pytest.raises(TidemillError, match="no executor has a GPU") as refused:
+        family_stages("binary", "xgboost", {"device": "cuda"}, 7)
+    assert refused.value.code == "E_FAMILY"
+
+    def placed(addresses: list[str] | None, device: str = "cuda") -> str:
+        gpus = {} if addresses is None else {"gpu": SimpleNamespace(addresses=addresses)}
+        task = SimpleNamespace(resources=lambda: gpus)
+        monkeypatch.setattr(xgb, "TaskContext", SimpleNamespace(get=lambda: task))
+        return str(xgb._placed({"device": device})["device"])
+
+    assert [placed(["3"]), placed(None), placed(["3"], "cpu")] == ["cuda:3", "cuda", "cpu"]

@@ -18,7 +18,7 @@ from tidemill.cli.findings import Finding
 from tidemill.core.errors import Exit
 
 # What workers import beside Spark's own: the files are read with Arrow, models are scored with ONNX Runtime.
-_ON_WORKERS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pyspark", "xgboost-cpu")
+_ON_WORKERS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pyspark", "xgboost", "xgboost-cpu")
 _JAVAS = ("17", "21")
 _SKEW_SECONDS = 5.0
 

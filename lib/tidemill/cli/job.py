@@ -158,7 +158,7 @@ def _hold_leases(stack: ExitStack, name: str, context: Context) -> None:
 def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.Namespace) -> dict[str, Any]:
     context.progress = Progress(len(jobs))
     write_json(run_folder(context.root, context.lake.run_id) / RECORD, _record(context, arguments))
-    check_declarations(context)
+    check_declarations(context, [job for job, _ in jobs])
     # What one day decides the next one builds on: a pipeline goes through a period one as-of time after another.
     times: list[tuple[datetime, ...]] = [context.requested]
     if name == PIPELINE and len(context.requested) > 1:

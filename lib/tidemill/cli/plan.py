@@ -9,22 +9,31 @@ from tidemill.data import ledger
 from tidemill.data.watermark import first_event
 from tidemill.features.gold import Builder
 from tidemill.features.source_columns import check_source_columns
+from tidemill.models.devices import check_devices
 from tidemill.models.splits import matured_times
 from tidemill.models.tables import predictions_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tidemill.cli.context import Context
 
+_FIT = {"train", "backtest"}
 
-def check_declarations(context: Context) -> None:
-    """Holds the declarations against the contracts of their sources, before anything runs.
+
+def check_declarations(context: Context, jobs: Sequence[str]) -> None:
+    """Holds the declarations against the contracts of their sources, and what trains against what is installed.
+
+    Before anything runs.
 
     Raises:
-        TidemillError: E_COLUMN (configuration) where a feature or the label reads a column that there is not.
+        TidemillError: E_COLUMN (configuration) where a feature or the label reads a column that there is not; E_DEVICE
+            (configuration) where a model is to be fitted on a GPU, which the installed library does not know.
     """
     use_case = context.use_case
+    if _FIT & {*jobs}:
+        check_devices(use_case, context.config.train)
     check_source_columns(use_case.views, use_case.label, lambda source: context.silver(source).names)
 
 

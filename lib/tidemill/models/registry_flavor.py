@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tidemill.models.packaging import Package
 
 GRAPH_FOLDER = "data/graph"  # of a registered version: the graph and what belongs to it
-TO_TRAIN = ("pyspark", "xgboost-cpu", "pandas", "numpy", "pyarrow")
+_CPU, _CUDA = "xgboost-cpu", "xgboost"  # the two builds of one library
+TO_TRAIN = ("pyspark", _CPU, "pandas", "numpy", "pyarrow")
 _TO_SCORE = ("onnxruntime", "pandas", "numpy", "pyarrow")
 
 
@@ -47,8 +48,8 @@ class PackageFlavor:
         )
         inputs = Schema([ColSpec(kind, name, required=False) for name, kind in package.inputs.items()])
         numbers = {name: "float64" for name, kind in package.inputs.items() if kind == "double"}
-        scoring = Path(onnx_scoring.__file__)
         outputs = Schema([ColSpec("double", name) for name in onnx_scoring.columns_of(package.classes)])
+        scoring = Path(onnx_scoring.__file__)
         mlflow.pyfunc.save_model(
             path,
             loader_module=scoring.stem,
@@ -63,5 +64,14 @@ class PackageFlavor:
 
 
 def pinned(names: Iterable[str]) -> list[str]:
-    """Packages at the versions of this environment, as pip writes them."""
-    return [f"{name}=={version(name)}" for name in names]
+    """Packages at the versions of this environment, as pip writes them; XGBoost under the name of its build."""
+    there = [_CUDA if name == _CPU and not _is_there(_CPU) and _is_there(_CUDA) else name for name in names]
+    return [f"{name}=={version(name)}" for name in there]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark import SparkContext
+from pyspark import SparkContext, TaskContext
 from xgboost import DMatrix, train
 from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 from xgboost.spark.summary import XGBoostTrainingSummary
 
 from tidemill.models.preparation import class_count
+from tidemill.models.xgb_native import GPU, check_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +47,7 @@ class _InOneTask:
     def _fit(self: Any, dataset: DataFrame) -> Any:
         columns, _ = self._prepare_input_columns_and_feature_prop(dataset)
         rows = dataset.select(*columns)
-        if self.getOrDefault("num_workers") > 1 or self._run_on_gpu() or not {*rows.columns} <= _PLAIN:
+        if self.getOrDefault("num_workers") > 1 or not {*rows.columns} <= _PLAIN:
             return super()._fit(dataset)  # type: ignore[misc]
         self._validate_params()
         parameters, call, matrix = self._get_xgb_parameters(rows)
@@ -87,13 +88,28 @@ def workers_of(parameters: Mapping[str, Any]) -> int:
 
 
 def _checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """With a number of workers that can start: on one machine Spark would wait ten minutes before it says so."""
+    """With a device that there is, and a number of workers that can start.
+
+    On one machine Spark would wait ten minutes before it says that there are too many.
+    """
+    device = parameters.get("device")
+    check_device(device)
     workers, context = workers_of(parameters), SparkContext.getOrCreate()
+    alone = (context.master or "").startswith("local")
+    if device in GPU and not alone and context.getConf().get("spark.executor.resource.gpu.amount") is None:
+        raise ValueError(f"device={device!r}, and no executor has a GPU (spark.executor.resource.gpu.amount)")
     if workers < 1:
         raise ValueError(f"num_workers={workers}, and at least one fits")
     if (context.master or "").startswith("local[") and workers > context.defaultParallelism:
         raise ValueError(f"num_workers={workers}, and {context.master} has {context.defaultParallelism} at a time")
     return {**_ONE, **parameters}
+
+
+def _placed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """With the very GPU that Spark has given this task, where it deals them out; else XGBoost takes the first."""
+    task = TaskContext.get()
+    given = None if task is None or parameters.get("device") not in GPU else task.resources().get("gpu")
+    return parameters if given is None else {**parameters, "device": f"cuda:{given.addresses[0].strip()}"}
 
 
 def _fit_batches(
@@ -103,6 +119,6 @@ def _fit_batches(
     table = pa.Table.from_batches(list(batches))
     values = table["values"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     weight = table["weight"].to_numpy() if "weight" in table.column_names else None
-    booster = train(parameters, DMatrix(values, table["label"].to_numpy(), weight=weight, **matrix), **call)
+    booster = train(_placed(parameters), DMatrix(values, table["label"].to_numpy(), weight=weight, **matrix), **call)
     made = [pa.array([bytes(booster.save_raw("ubj"))]), pa.array([booster.save_config()])]
     yield pa.record_batch(made, ["booster", "config"])

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from xgboost import Booster, DMatrix, train
+from xgboost import Booster, DMatrix, __version__, build_info, train
+
+from tidemill.core.errors import Exit, TidemillError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+GPU = ("cuda", "gpu")  # as xgboost.spark names the device
 _LARGEST = np.finfo(np.float32).max
 _FEW_TREES = {"tree_method": "hist", "max_depth": 4, "eta": 0.3, "nthread": 1}
 _FEW = 20
+
+
+def check_device(device: Any) -> None:
+    """Refuses a GPU where the installed library was built for processors alone.
+
+    Raises:
+        TidemillError: E_DEVICE (configuration).
+    """
+    if device in GPU and not build_info().get("USE_CUDA"):
+        raise TidemillError(
+            "E_DEVICE",
+            f"XGBoost is to fit on the device {device!r}, and the one that is installed here is built without CUDA",
+            where=f"model 'xgboost', device={device!r}",
+            next_step=f"where driver and workers run, put the build with CUDA in its place (pip uninstall xgboost-cpu, "
+            f"then pip install xgboost=={__version__}), or leave device out",
+            exit_code=Exit.CONFIGURATION,
+        )
 
 
 def native_booster(text: str) -> bytes:
