@@ -64,7 +64,7 @@ def run(context: Context) -> Result:
         found = search(rows, use_case, plan, settings, context.root / "search", identity, context.progress.say)
         failpoint("train.searched")
         gate = keep_gate_scores(context, found, identity, inputs)
-        card = build_card(use_case, found, gate.metrics, plan, identity, context.as_of, settings.of_fits())
+        card = build_card(use_case, found, gate, plan, identity, context.as_of, settings.of_fits())
         card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
         held = column_statistics(rows, training_sets_table(use_case).columns)
         documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}

@@ -65,6 +65,22 @@ def test_the_page_shows_curves_decisions_importance_and_slices() -> None:
     assert "Learning curve" not in page
 
 
+def test_figures_have_their_intervals_and_how_they_were_made() -> None:
+    metrics = {"rows": 400, "roc_auc": 0.75, "roc_auc_low": 0.7, "roc_auc_high": 0.79, "brier": 0.2, "ks": 0.4}
+    metrics |= {"brier_low": 0.1, "brier_high": 0.25}
+    told = {"confidence": 0.95, "draws": 200, "drawn": "bootstrap", "units": 1200, "rows": 400}
+    methods = {"roc_auc": "delong", "brier": "bootstrap"}
+    page = evaluation_page(card(gate_metrics=metrics, gate_intervals={**told, "metrics": methods}))
+    root = ET.fromstring(page.partition("\n")[2])  # noqa: S314 - our own page
+    said = ["".join(found.itertext()) for found in root.iter(f"{HTML}dd")]
+    assert said == ["400", "0.75 (0.7 to 0.79)", "0.2 (0.1 to 0.25)", "0.4"]
+    assert (
+        "Intervals are of 95%: roc_auc after DeLong; others are those of 1,200 entities with all their rows that were "
+        "drawn anew 200 times."
+    ) in page
+    assert "Intervals" not in evaluation_page(card())
+
+
 def test_points_are_those_of_scikit_learn() -> None:
     points = _top(card()["gate_metrics"])
     assert len(points) == 13

@@ -4,10 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import mean_squared_error, roc_auc_score
+from sklearn.metrics import average_precision_score, mean_squared_error, r2_score, roc_auc_score
 from stats.scored import ANY, Rows, scored
 from tidemill.stats import bootstrap
-from tidemill.stats.bootstrap import Scheme, mean_of, percentile_interval, replicates, roc_auc_of, root_mean_of
+from tidemill.stats.bootstrap import (
+    Scheme,
+    average_precision_of,
+    mean_of,
+    percentile_interval,
+    r2_of,
+    ratio_of,
+    replicates,
+    roc_auc_of,
+    root_mean_of,
+)
 from tidemill.stats.delong import paired_auc
 
 
@@ -16,7 +26,14 @@ def test_weights_are_repetitions(rows: Rows, seed: int) -> None:
     label, score = rows
     order = np.unique(score, return_inverse=True)[1]
     weights = np.random.default_rng(seed).poisson(1.0, (3, len(label))).astype(float)
-    statistics = [roc_auc_of(label, score), mean_of(label), root_mean_of((label - 0.25) ** 2)]
+    statistics = [
+        roc_auc_of(label, score),
+        mean_of(label),
+        root_mean_of((label - 0.25) ** 2),
+        average_precision_of(label, score),
+        r2_of(label, order / 7),
+        ratio_of(2 * label, label + 1),
+    ]
     found = [statistic(weights) for statistic in statistics]
     for draw in range(3):
         drawn = np.repeat(np.arange(len(label)), weights[draw].astype(int))
@@ -30,6 +47,15 @@ def test_weights_are_repetitions(rows: Rows, seed: int) -> None:
         assert found[1][draw] == pytest.approx(label[drawn].mean(), abs=1e-12)
         expected = mean_squared_error(label[drawn], np.full(len(drawn), 0.25)) ** 0.5
         assert found[2][draw] == pytest.approx(expected, abs=1e-12)
+        assert found[5][draw] == pytest.approx(2 * label[drawn].sum() / (label[drawn] + 1).sum(), abs=1e-12)
+        if label[drawn].any():
+            precision = average_precision_score(label[drawn], order[drawn])
+            assert found[3][draw] == pytest.approx(precision, abs=1e-12)
+        else:
+            assert np.isnan(found[3][draw])
+        if len(set(label[drawn])) == 2:
+            told = r2_score(label[drawn], order[drawn] / 7)
+            assert found[4][draw] == pytest.approx(told, rel=1e-9, abs=1e-9)
 
 
 def test_the_seed_decides_and_pieces_do_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidemill.pages.evaluation import ClassRow, Decisions, Evaluation, Share, SliceRow, TopRows, render_evaluation
+from tidemill.models.metric_values import ENDS
+from tidemill.pages.evaluation import (
+    ClassRow,
+    Decisions,
+    Evaluation,
+    Figure,
+    Share,
+    SliceRow,
+    TopRows,
+    render_evaluation,
+)
 from tidemill.pages.values import CalibrationBin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EVALUATION = "evaluation.html"
+_EXACT = {"delong": "DeLong", "wilson": "Wilson"}
 
 
 def evaluation_page(card: Mapping[str, Any]) -> str:
@@ -22,7 +33,12 @@ def evaluation_page(card: Mapping[str, Any]) -> str:
             as_of=card["as_of"],
             metric=card["metric"],
             recipe=f"{card['family']}: {card['parameters']}",
-            figures=tuple((name, value) for name, value in gate.items() if isinstance(value, int | float)),
+            figures=tuple(
+                Figure(name, value, *(gate.get(f"{name}{end}") for end in ENDS))
+                for name, value in gate.items()
+                if isinstance(value, int | float) and not name.endswith(ENDS)
+            ),
+            drawn=_drawn(card.get("gate_intervals")),
             top=_top(gate),
             decisions=Decisions(gate["threshold"], **gate["confusion"]) if "confusion" in gate else None,
             classes=_classes(card),
@@ -41,6 +57,20 @@ def evaluation_page(card: Mapping[str, Any]) -> str:
             learning=tuple(Share(**one) for one in card.get("learning_curve", ())),
         )
     )
+
+
+def _drawn(told: Mapping[str, Any] | None) -> str:
+    """How the intervals of the figures were made."""
+    if told is None or not told["metrics"]:
+        return ""
+    of = {"bootstrap": "entities with all their rows", "block_bootstrap": "blocks of time with all their rows"}
+    ways: dict[str, list[str]] = {}
+    for name, method in told["metrics"].items():
+        ways.setdefault(method, []).append(name)
+    exact = [f"{', '.join(ways[m])} after {said}" for m, said in _EXACT.items() if m in ways]
+    drawn = f"those of {told['units']:,} {of[told['drawn']]} that were drawn anew {told['draws']} times"
+    parts = exact + ([("others are " if exact else "they are ") + drawn] if told["drawn"] in ways else [])
+    return f"Intervals are of {told['confidence']:.0%}: {'; '.join(parts)}."
 
 
 def _classes(card: Mapping[str, Any]) -> tuple[ClassRow, ...]:

@@ -16,8 +16,9 @@ from tidemill.features.tables import labels_table, view_table
 from tidemill.models.card import CARD
 from tidemill.models.evaluation import evaluate_table
 from tidemill.models.fits import layout
+from tidemill.models.gate_intervals import Gate, gate_intervals
 from tidemill.models.learning_curve import learning_curve
-from tidemill.models.metric_values import scalars
+from tidemill.models.metric_values import ENDS, scalars
 from tidemill.models.promotion import CHALLENGER
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import build_training_set
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from tidemill.cli.context import Context
     from tidemill.core.train_config import Train
-    from tidemill.models.evaluation import Evaluated
     from tidemill.models.packaging import Package
     from tidemill.models.registry import Registry, Version
     from tidemill.models.search import Search
@@ -57,15 +57,20 @@ def keep_training_set(context: Context, plan: Plan, identity: str, inputs: dict[
     return rows.persist(), joined.said
 
 
-def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dict[str, Any]) -> Evaluated:
-    """Commits the scores that the best's gate fit gives the gate rows, and judges them as they were kept."""
+def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dict[str, Any]) -> Gate:
+    """Commits the scores that the best's gate fit gives the gate rows, and judges them as they were kept.
+
+    Also how sure the metrics are.
+    """
     use_case, table = context.use_case, gate_scores_table(context.use_case)
     scores = found.finalists[0].gate_scores.withColumn("training_set_id", F.lit(identity))
     absent = {name: F.lit(None).cast(kind) for name, kind in table.columns if name not in scores.columns}
     scores = scores.withColumns(absent) if absent else scores
     commit(context.lake, table, Batch(identity, inputs), scores)
-    only = {"training_set_id": identity}
-    return evaluate_table(context.spark, context.lake, table, only, use_case.task, found.decided.threshold)
+    only, threshold = {"training_set_id": identity}, found.decided.threshold
+    judged = evaluate_table(context.spark, context.lake, table, only, use_case.task, threshold)
+    rows = read(context.spark, context.lake, table).where(F.col("training_set_id") == identity)
+    return Gate(judged.metrics, gate_intervals(rows, use_case, scalars(judged.metrics), threshold), judged.path)
 
 
 def of_fits(
@@ -98,9 +103,10 @@ def log_search(
     """
     runs = {}
     judged = {f.candidate.name: {f"gate_{n}": v for n, v in scalars(f.gate_metrics).items()} for f in found.finalists}
-    judged[found.finalists[0].candidate.name] |= {
-        f"train_{name}": value for name, value in scalars(found.train_metrics).items()
-    }
+    first = found.finalists[0].candidate.name
+    plain = {name: value for name, value in judged[first].items() if not name.endswith(ENDS)}
+    sure = {f"gate_{name}": value for name, value in documents[CARD]["gate_metrics"].items() if name.endswith(ENDS)}
+    judged[first] = {**plain, **sure, **{f"train_{n}": value for n, value in scalars(found.train_metrics).items()}}
     for c in found.candidates:
         metrics = {f"fold_{i}_{metric}": value for i, value in enumerate(c.folds)} | (
             {} if c.stopped else {f"folds_{metric}": c.mean}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.core.time import Run, decode_times, encode_times, format_time
 from tidemill.models.candidates import leaderboard
-from tidemill.models.metric_values import as_values, scalars
+from tidemill.models.metric_values import as_values, scalars, with_intervals
 from tidemill.models.specs import BINARY, REGRESSION
 from tidemill.stats.expected import rmse_interval
 from tidemill.stats.intervals import Interval
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidemill.models.candidates import Candidate
-    from tidemill.models.evaluate_sums import Metrics
+    from tidemill.models.gate_intervals import Gate
     from tidemill.models.judge import Slice
     from tidemill.models.search import Search
     from tidemill.models.splits import Plan
@@ -29,7 +29,7 @@ CARD, DECLARATION = "card.json", "use_case.json"
 def build_card(
     use_case: UseCase,
     found: Search,
-    gate: Metrics,
+    gate: Gate,
     plan: Plan,
     training_set: str,
     as_of: datetime,
@@ -44,7 +44,7 @@ def build_card(
     Args:
         use_case: what was trained for.
         found: by the search.
-        gate: the metrics of the scores that are kept of the winner's gate fit.
+        gate: the metrics of the scores that are kept of the winner's gate fit, and how sure they are.
         plan: the times of both fits.
         training_set: its identity.
         as_of: of the training.
@@ -76,7 +76,11 @@ def build_card(
         "gate_rows": found.gate_rows,
         "gate_positive_rate": found.gate_positive_rate,
         "gate_value": winner.gate_value,
-        "gate_metrics": as_values(gate),
+        "gate_metrics": with_intervals(as_values(gate.metrics), gate.intervals),
+        "gate_intervals": {
+            **gate.intervals,
+            "metrics": {name: one["method"] for name, one in gate.intervals["metrics"].items()},
+        },
         "train_value": train[use_case.metric],
         "train_metrics": train,
         "slices": [_slice(item) for item in found.slices],
@@ -99,10 +103,10 @@ def times_of(card: Mapping[str, Any], fit: str) -> tuple[datetime, ...]:
 def gate_interval(card: Mapping[str, Any]) -> Interval | None:
     """The primary metric of the gate fit on the gate rows with its 95 % interval; None where a card has none of it."""
     value, metric = card["gate_value"], card["metric"]
-    if card["task"] == REGRESSION:
-        return rmse_interval(value, card["gate_rows"])
     ends = [card["gate_metrics"].get(f"{metric}{end}") for end in ("_low", "_high")]
-    return None if None in ends else Interval(value, *ends)
+    if None not in ends:
+        return Interval(value, *ends)
+    return rmse_interval(value, card["gate_rows"]) if card["task"] == REGRESSION else None
 
 
 def tells_of(card: Mapping[str, Any], use_case: UseCase) -> bool:

@@ -97,10 +97,10 @@ def compare(rows: pa.Table, asked: Asked) -> Comparison:
         ValueError: where a row lacks a score or a label, or the metric cannot be had.
     """
     has_champion = rows.column(CHAMPION).null_count < rows.num_rows
-    label, one, other, baseline = (_numbers(rows, name) for name in (LABEL, CHALLENGER, CHAMPION, BASELINE))
+    label, one, other, baseline = (numbers_of_column(rows, name) for name in (LABEL, CHALLENGER, CHAMPION, BASELINE))
     if any(np.isnan(values).any() for values in (label, one, baseline, *([other] if has_champion else []))):
         raise ValueError("a gate row lacks its label or a score")
-    unit, drawn = _units(rows, asked.block)
+    unit, drawn = units_of(rows, asked.block)
     against_baseline = Scored(label, one, baseline, unit, drawn)
     against = Scored(label, one, other, unit, drawn) if has_champion else against_baseline
     over_baseline = gain(asked.metric, against_baseline, asked.how)
@@ -128,8 +128,8 @@ def from_text(text: str) -> Comparison:
     )
 
 
-def _units(rows: pa.Table, block: timedelta) -> tuple[np.ndarray[Any, np.dtype[np.int64]], str]:
-    """What is drawn together: entities or, where they are few, blocks of time, if these are more.
+def units_of(rows: pa.Table, block: timedelta) -> tuple[np.ndarray[Any, np.dtype[np.int64]], str]:
+    """What is drawn together: entities or, where they are few, blocks of time, if these are more; and its name.
 
     A block is as long as asked, and as the third root of the number of as-of times (Hall, Horowitz and Jing 1995).
     """
@@ -147,7 +147,7 @@ def _gain(read: dict[str, Any] | None) -> Gain | None:
     return None if read is None else Gain(**read)
 
 
-def _numbers(rows: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def numbers_of_column(rows: pa.Table, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """A column as numbers; of probabilities one row each, all NaN where a row has none."""
     column = rows.column(name)
     if not pa.types.is_list(column.type):

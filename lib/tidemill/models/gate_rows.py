@@ -29,7 +29,7 @@ from tidemill.models.tables import judged_on
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from tidemill.models.baseline import AnyBaseline
     from tidemill.models.use_case import UseCase
@@ -55,8 +55,7 @@ def build_gate_rows(
     key = use_case.entity.key
     place, judged = [key, AS_OF], F.col(judged_on(use_case.task))
     slices = [F.col(name).cast("string").alias(name) for name in use_case.slices]
-    chosen = F.pmod(F.xxhash64(F.col(key).cast("string")), F.lit(_PARTS)) < F.lit(share * _PARTS)
-    rows = with_baseline_score(gate.where(chosen), baseline)
+    rows = with_baseline_score(gate.where(of_share(key, share)), baseline)
     rows = rows.select(*place, F.col("label").alias(LABEL), judged.alias(BASELINE), *slices)
     rows = rows.join(kept.select(*place, judged.alias(CHALLENGER)), place, "left")
     if champion is None:
@@ -64,6 +63,11 @@ def build_gate_rows(
     else:
         rows = rows.join(champion.select(*place, judged.alias(CHAMPION)), place, "left")
     return rows.withColumn(ENTITY, F.col(key).cast("string")).withColumnRenamed(AS_OF, TIME)
+
+
+def of_share(key: str, share: float) -> Column:
+    """Whether a row is of a share of the entities, chosen by a hash."""
+    return F.pmod(F.xxhash64(F.col(key).cast("string")), F.lit(_PARTS)) < F.lit(share * _PARTS)
 
 
 def compare_frame(rows: DataFrame, asked: Asked) -> Comparison:

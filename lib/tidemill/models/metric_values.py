@@ -10,7 +10,11 @@ from tidemill.stats.classes import Classes
 from tidemill.stats.intervals import roc_auc_interval, wilson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidemill.models.evaluate_sums import Metrics
+
+ENDS = ("_low", "_high")  # of a metric's interval, behind its name
 
 
 def scalars(metrics: Metrics) -> dict[str, float]:
@@ -51,6 +55,12 @@ def as_values(metrics: Metrics) -> dict[str, Any]:
     if metrics.probabilities is not None:
         tables["calibration"] = [asdict(item) for item in metrics.probabilities.calibration]
     return {**scalars(metrics), **tables}
+
+
+def with_intervals(metrics: Mapping[str, Any], intervals: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics with the ends that the draws gave them in place of those of independent rows."""
+    told = {f"{name}{end}": one[end[1:]] for name, one in intervals["metrics"].items() for end in ENDS}
+    return {**{name: value for name, value in metrics.items() if not name.endswith(ENDS)}, **told}
 
 
 def _of_binary(metrics: Binary) -> dict[str, float | None]:

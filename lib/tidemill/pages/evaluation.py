@@ -15,6 +15,16 @@ _MOST_INPUTS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric that is one number, with the ends of its interval; both None where it has none."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TopRows:
     """The highest-scored rows.
 
@@ -97,6 +107,7 @@ class Evaluation:
         metric: Name of the measure.
         recipe: Family and parameters.
         figures: Every metric that is one number.
+        drawn: How the intervals were made, in words; empty where there are none.
         top: The highest-scored rows, least first; empty where there are no classes.
         decisions: None where there are not two classes.
         classes: Where there are more.
@@ -111,7 +122,8 @@ class Evaluation:
     as_of: str
     metric: str
     recipe: str
-    figures: tuple[tuple[str, float], ...]
+    figures: tuple[Figure, ...]
+    drawn: str = ""
     top: tuple[TopRows, ...] = ()
     decisions: Decisions | None = None
     classes: tuple[ClassRow, ...] = ()

@@ -75,11 +75,12 @@ def percentile_interval(estimate: float, values: Floats, confidence: float = CON
 
 def mean_of(values: Floats) -> Statistic:
     """The mean of a value of each row: of a loss, a squared error, a right decision."""
+    return ratio_of(values, np.ones(len(values)))
 
-    def statistic(weights: Floats) -> Floats:
-        return _ratio(weights @ values, weights.sum(axis=1))
 
-    return statistic
+def ratio_of(part: Floats, whole: Floats) -> Statistic:
+    """The sum of one value of each row over that of another: of right decisions over decisions the precision."""
+    return lambda weights: _ratio(weights @ part, weights @ whole)
 
 
 def root_mean_of(values: Floats) -> Statistic:
@@ -109,6 +110,36 @@ def roc_auc_of(label: NDArray[Any], score: NDArray[Any]) -> Statistic:
         below = np.cumsum(negatives, axis=1) - negatives / 2
         won = np.einsum("dr,dr->d", positives, below)
         return _ratio(won, positives.sum(axis=1) * negatives.sum(axis=1))
+
+    return statistic
+
+
+def average_precision_of(label: NDArray[Any], score: NDArray[Any]) -> Statistic:
+    """The area under the steps of precision over recall, as scikit-learn defines it; sorted once for all draws."""
+    keys = keys_of(np.asarray(score, np.float64))
+    order = np.argsort(~keys, kind="stable")  # the highest score first
+    starts = np.flatnonzero(np.diff(keys[order], prepend=~keys[order[:1]]))
+    positive = np.asarray(label)[order] == 1
+
+    def statistic(weights: Floats) -> Floats:
+        ordered = weights[:, order]
+        positives = np.add.reduceat(np.where(positive, ordered, 0.0), starts, axis=1)
+        rows = np.cumsum(np.add.reduceat(ordered, starts, axis=1), axis=1)
+        found = np.cumsum(positives, axis=1)
+        precision = np.divide(found, rows, out=np.zeros_like(found), where=rows > 0)
+        return _ratio(np.einsum("dr,dr->d", positives, precision), found[:, -1])
+
+    return statistic
+
+
+def r2_of(label: Floats, score: Floats) -> Statistic:
+    """The share of the label's variance that is told: 1 less the squared errors over the squares about the mean."""
+    squares, apart = (score - label) ** 2, label - label.mean()
+
+    def statistic(weights: Floats) -> Floats:
+        rows = weights.sum(axis=1)
+        mean = _ratio(weights @ apart, rows)
+        return 1 - _ratio(weights @ squares, weights @ apart**2 - rows * mean**2)
 
     return statistic
 

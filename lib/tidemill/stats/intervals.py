@@ -37,12 +37,21 @@ def wilson(successes: float, rows: int, confidence: float = CONFIDENCE) -> Inter
 def roc_auc_interval(auc: float, variance: float, confidence: float = CONFIDENCE) -> Interval:
     """The interval of a ROC AUC from its variance, symmetric in log-odds, which keeps it within 0 and 1 (Pepe 2003).
 
-    An AUC of exactly 0 or 1 has a variance of 0, and an interval of one point: its rows cannot tell how far off it is.
+    Likewise of any metric from 0 to 1. One of exactly 0 or 1 has a variance of 0, and an interval of one point: its
+    rows cannot tell how far off it is.
     """
     if not 0 < auc < 1:
         return Interval(auc, auc, auc)
     odds, half = math.log(auc / (1 - auc)), _quantile(confidence) * math.sqrt(variance) / (auc * (1 - auc))
     return Interval(auc, *(1 / (1 + math.exp(-(odds + side))) for side in (-half, half)))
+
+
+def positive_interval(value: float, variance: float, confidence: float = CONFIDENCE) -> Interval:
+    """The interval of what is above 0, a loss say, from its variance, symmetric in its logarithm; of 0 a point."""
+    if value <= 0:
+        return Interval(value, value, value)
+    half = _quantile(confidence) * math.sqrt(variance) / value
+    return Interval(value, value * math.exp(-half), value * math.exp(half))
 
 
 def mean_interval(total: float, squares: float, rows: int, confidence: float = CONFIDENCE) -> Interval:
