@@ -128,6 +128,7 @@ def main(
     targets: Sequence[Target] = (),
     *,
     equal: Callable[[Any, Any], bool] = operator.eq,
+    by_group: bool = False,
     packages: Sequence[str] = PACKAGES,
 ) -> NoReturn:
     """Runs the bench whose file this process runs, or one of its contestants.
@@ -137,6 +138,7 @@ def main(
         contestants: in the order of each round; the answer of the first is what the others' are compared with.
         targets: judged where everything was measured at full size.
         equal: whether two answers are the same.
+        by_group: whether an answer is compared with that of the first of its group instead, since groups do other work.
         packages: whose versions belong to the result.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -154,7 +156,7 @@ def main(
         with lease(CACHE, "bench", owner=bench.stem):
             entered = _chosen(arguments.what, arguments.size, contestants)
             data = _data(bench, arguments.size, make_data)
-            measured = _measure_in_turn(bench, entered, data, _ROUNDS[arguments.size], equal)
+            measured = _measure_in_turn(bench, entered, data, _ROUNDS[arguments.size], equal, by_group=by_group)
         whole = arguments.size == "full" and not arguments.what
         verdicts = _judge(targets if whole else (), measured)
         _show(f"{bench.stem}, {arguments.size}, {os.cpu_count()} cores", measured, verdicts)
@@ -221,14 +223,20 @@ def _data(bench: Path, size: Size, make_data: Callable[[Path, Size], None]) -> P
 
 
 def _measure_in_turn(
-    bench: Path, contestants: Sequence[Contestant], data: Path, rounds: int, equal: Callable[[Any, Any], bool]
+    bench: Path,
+    contestants: Sequence[Contestant],
+    data: Path,
+    rounds: int,
+    equal: Callable[[Any, Any], bool],
+    *,
+    by_group: bool,
 ) -> list[Measured]:
     """All contestants once, then again: what disturbs the machine for a while disturbs all of them alike."""
     from tidemill.core.progress import Progress
 
     runs: dict[str, tuple[Usage, ...]] = {c.what: () for c in contestants}
     figures: dict[str, tuple[Mapping[str, float], ...]] = {c.what: () for c in contestants}
-    first: tuple[str, Any] | None = None
+    firsts: dict[str, tuple[str, Any]] = {}
     running = list(contestants)
     for turn in range(1, rounds + 1):
         progress = Progress(len(running))
@@ -237,7 +245,7 @@ def _measure_in_turn(
                 used, answer, found = _run(bench, contestant, data)
             runs[contestant.what] += (used,)
             figures[contestant.what] += (found,)
-            first = first or (contestant.what, answer)
+            first = firsts.setdefault(contestant.group if by_group else "", (contestant.what, answer))
             if not equal(first[1], answer):
                 raise TidemillError(
                     "E_ANSWER",

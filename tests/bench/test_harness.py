@@ -45,12 +45,14 @@ answer = lambda out: (out / "n").read_text()
 CONTESTANTS = [Contestant("idle", "g", idle, answer, "reference"), Contestant("busy", "g", busy, answer, "ours")]
 OTHERS = {"idle, the same": idle, "wrong, not the same": wrong, "broken one": broken}
 CONTESTANTS += [Contestant(what, "g", run, answer, "peer", extra=True) for what, run in OTHERS.items()]
+CONTESTANTS += [Contestant("apart, one", "g", idle, answer, "peer", extra=True)]
+CONTESTANTS += [Contestant("apart, other work", "h", wrong, answer, "reference", extra=True)]
 harness.CACHE = Path(sys.argv[0]).parent / "cache"
 harness.HOME = Path(sys.argv[0]).parent
 harness.RESULTS = Path(sys.argv[0]).parent / "results"
 if __name__ == "__main__":
     main(make_data, CONTESTANTS if "--size" in sys.argv or "--contestant" in sys.argv else CONTESTANTS[:2],
-         [cpu_ratio("busy", "idle", 0.5), cpu_ratio("idle", "busy", 1.0)])
+         [cpu_ratio("busy", "idle", 0.5), cpu_ratio("idle", "busy", 1.0)], by_group="--what" in sys.argv)
 '''
 
 
@@ -86,6 +88,11 @@ def test_small_judges_nothing_and_makes_its_data_once(probe: Path) -> None:
         assert code == 0, error
         assert result["targets"] == []
     assert (probe.parent / "made").read_text() == "small"
+
+
+def test_groups_that_do_other_work_answer_otherwise(probe: Path) -> None:
+    code, result, error = run(probe, "--size", "small", "--what", "apart,")
+    assert (code, [row["what"] for row in result["rows"]]) == (0, ["apart, one", "apart, other work"]), error
 
 
 @pytest.mark.parametrize(
