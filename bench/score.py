@@ -213,11 +213,12 @@ def _flavoured(model: str, data: Path, out: Path) -> str:
 def ours(model: str, part: str, data: Path, out: Path) -> None:
     """As the score job does it."""
     from tidemill.core.config import Layout
-    from tidemill.data.commit import commit
+    from tidemill.data.commit import commit_together
     from tidemill.data.tables import Lake
     from tidemill.data.write import Batch
     from tidemill.features.gold import Builder
     from tidemill.models.scoring import build_predictions, read_graph
+    from tidemill.models.scoring_work import Contender
     from tidemill.models.tables import predictions_table
 
     case = use_case()
@@ -226,10 +227,11 @@ def ours(model: str, part: str, data: Path, out: Path) -> None:
     table = predictions_table(case)
     beside = {"model_version": "1", "role": "champion", "gold_batch": "one", "batch_id": "one"}
     graph = read_graph(data / "models" / model / "graph", 0.5)
-    predictions = build_predictions(builder, case, AT, graph, table, beside)
+    predictions = build_predictions(builder, case, AT, [Contender(graph, tuple(beside.items()))], table)
     if not predictions.path.startswith("bucket"):
         raise AssertionError(predictions.path)
-    commit(Lake(out / "var", "bench", Layout(buckets=BUCKETS, period="all")), table, Batch("one", {}), predictions.rows)
+    written = Lake(out / "var", "bench", Layout(buckets=BUCKETS, period="all"))
+    commit_together(written, table, [Batch("one", {})], predictions.rows)
 
 
 def _write(scored: DataFrame, out: Path) -> None:

@@ -18,7 +18,7 @@ from shopkeeping import AS_OF, as_csv, orders, recorded
 from tidemill.cli.models import registered_graph
 from tidemill.core.config import Layout
 from tidemill.core.time import parse_time
-from tidemill.data.commit import commit
+from tidemill.data.commit import commit_together
 from tidemill.data.contract_file import read_contract
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import silver_table
@@ -29,6 +29,7 @@ from tidemill.models.onnx_export import Export, export
 from tidemill.models.pipelines import with_score
 from tidemill.models.registry import Registry
 from tidemill.models.scoring import build_predictions, build_scoring_rows
+from tidemill.models.scoring_work import Contender
 from tidemill.models.tables import predictions_table
 from tidemill.models.use_case import load_use_case
 
@@ -96,7 +97,7 @@ def test_a_registered_model_scores_without_java_as_spark_does(trained: Shop, spa
     assert (found["inputs"], found["ours"]) == (features, [])
 
 
-def test_buckets_a_frame_and_spark_itself_score_alike(
+def test_two_versions_on_buckets_on_a_frame_and_spark_itself_score_alike(
     trained: Shop, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, use_case = parse_time(AS_OF), load_use_case(trained.repo, "shop")
@@ -106,27 +107,39 @@ def test_buckets_a_frame_and_spark_itself_score_alike(
     (source,) = use_case.sources
     silver = {source.name: silver_table(source, read_contract(trained.repo, source.contract))}
     builder = Builder(lake, silver, lambda: spark, datetime(2024, 5, 1, tzinfo=UTC), {})
-    graph = registered_graph(registry, version)
+    graph = registered_graph(registry, version, 2)
     rows = build_scoring_rows(builder, use_case, [at]).frame
     expected = {r["customer"]: r["score"] for r in with_score(registry.load(version), rows, "binary").toLocalIterator()}
     assert len(set(expected.values())) > 3
+    # The challenger is the same model, which decides otherwise and gives no reasons.
+    graphs = {"champion": graph, "shadow": replace(graph, threshold=0.9, reasons=0, explainer=None)}
     found = {}
     for way in ("bucket files", "spark"):
-        batch = Batch(way, {})
-        beside = {"model_version": "1", "role": "champion", "gold_batch": "g", "batch_id": way}
+        batches = [Batch(f"{role} by {way}", {}) for role in graphs]
+        contenders = [
+            Contender(
+                g, (("model_version", "1"), ("role", role), ("gold_batch", "g"), ("batch_id", f"{role} by {way}"))
+            )
+            for role, g in graphs.items()
+        ]
         if way == "spark":
             monkeypatch.setattr(scoring, "why_not_looked_up", lambda _: "it is asked for")
-        predictions = build_predictions(builder, use_case, at, graph, table, beside)
+        predictions = build_predictions(builder, use_case, at, contenders, table)
         assert predictions.path.startswith(way)
-        commit(lake, table, batch, predictions.rows)
-        held = read_arrow(lake, table, where=ds.field("batch_id") == way).drop_columns("batch_id").to_pylist()
-        found[way] = sorted(held, key=lambda row: row["customer"])
-    assert found["bucket files"] == found["spark"]
-    for row in found["spark"]:
-        assert row["score"] == pytest.approx(expected.pop(row["customer"]), abs=1e-12)
-        assert (row["event_timestamp"], row["role"]) == (at, "champion")
-        assert row["prediction"] == float(row["score"] >= graph.threshold)
-    assert not expected
+        entries = [one.entry for one in commit_together(lake, table, batches, predictions.rows)]
+        assert [(entry.batch_id, entry.rows) for entry in entries] == [(b.batch_id, len(expected)) for b in batches]
+        for role in graphs:
+            held = read_arrow(lake, table, where=ds.field("batch_id") == f"{role} by {way}").drop_columns("batch_id")
+            found[way, role] = sorted(held.to_pylist(), key=lambda row: row["customer"])
+    for role, g in graphs.items():
+        assert found["bucket files", role] == found["spark", role]
+        assert [row["customer"] for row in found["spark", role]] == sorted(expected)
+        for row in found["spark", role]:
+            assert row["score"] == pytest.approx(expected[row["customer"]], abs=1e-12)
+            assert (row["event_timestamp"], row["role"]) == (at, role)
+            assert row["prediction"] == float(row["score"] >= g.threshold)
+            assert (row["reasons"] is None) == (role == "shadow")
+    assert found["spark", "champion"] != found["spark", "shadow"]
 
 
 def test_a_registered_model_lies_with_its_proof_and_without_pickles(trained: Shop) -> None:

@@ -11,6 +11,7 @@ from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
 from shopkeeping import AS_OF, as_csv, orders, recorded
 from tidemill.cli.console import app
+from tidemill.core.failpoints import Crashed, armed
 
 LATER = "2024-03-21"
 JOBS = "build_features audit train promote score"
@@ -63,6 +64,16 @@ def test_the_first_challenger_passes_every_check(judged: Judged) -> None:
     assert checks["leakage"]["reason"] == (
         "the leakage audit of its training rows found nothing that was not known in time"
     )
+
+
+def test_a_run_that_ended_between_two_versions_scores_the_second_alone(judged: Judged) -> None:
+    shop, later = judged.shop, ("--as-of", "2024-03-31")
+    with armed("commit.after_ledger:gold.shop_predictions"), pytest.raises(Crashed):
+        shop.run("build_features score", *later)
+    assert scorers(shop, "2024-03-31") == {"champion": "1"}
+    code, summary = shop.run("score", *later)
+    assert (code, summary["steps"][0]["counts"]["scored"]) == (0, summary["metrics"]["population"])
+    assert scorers(shop, "2024-03-31") == {"champion": "1", "shadow": "2"}
 
 
 def test_a_challenger_waits_and_scores_in_shadow_until_it_is_approved(

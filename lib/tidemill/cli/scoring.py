@@ -12,10 +12,11 @@ from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.core.time import format_time
 from tidemill.data import ledger
-from tidemill.data.commit import commit, derived_batch, ledgered
+from tidemill.data.commit import commit_together, derived_batch, ledgered
 from tidemill.data.slices import visible
 from tidemill.features.gold import view_batches
 from tidemill.models.scoring import build_predictions
+from tidemill.models.scoring_work import Contender
 from tidemill.models.tables import predictions_table
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class ScoredTime:
     Args:
         population: entities scored at it, now or before.
         written: rows of predictions that this run wrote.
-        path: how the last of them came about, or None where all were there.
+        path: how they came about, or None where all were there.
     """
 
     population: int
@@ -56,13 +57,13 @@ def graphs_of(context: Context) -> Callable[[str], Graph]:
 
 
 def score_time(context: Context, at: datetime, graph_of: Callable[[str], Graph]) -> ScoredTime:
-    """Scores what no batch of predictions holds yet of an as-of time.
+    """Scores what no batch of predictions holds yet of an as-of time, all versions in one pass.
 
     Raises:
         TidemillError: E_NO_MODEL (no input) where nobody scores at it; E_OLD_MODEL (data); what `commit` raises.
     """
     use_case, lake = context.use_case, context.lake
-    table, population, written, path = predictions_table(use_case), 0, 0, None
+    table, population, due = predictions_table(use_case), 0, []
     gold = "-".join(b for view in use_case.views for b in view_batches(lake, view, [at]))
     members = visible(ledger.entries(lake.root, context.silver(use_case.label.population.source).label), at)
     for role, version in _versions(context, at):
@@ -70,15 +71,20 @@ def score_time(context: Context, at: datetime, graph_of: Callable[[str], Graph])
         batch = derived_batch(table, {**inputs, **context.again})
         entry = ledgered(lake, table, batch)
         if entry is None:
-            context.progress.say(f"{role} version {version.version} at {format_time(at)}")
-            beside = {"model_version": version.version, "role": role, "gold_batch": gold, "batch_id": batch.batch_id}
-            graph = graph_of(version.version)
-            predictions = build_predictions(gold_builder(context), use_case, at, graph, table, beside)
-            entry, path = commit(lake, table, batch, predictions.rows).entry, predictions.path
-            written += entry.rows
-            failpoint("score.committed", role)
-        population = entry.rows
-    return ScoredTime(population, written, path)
+            due.append((role, version.version, batch))
+        else:
+            population = entry.rows
+    if not due:
+        return ScoredTime(population, 0, None)
+    context.progress.say(f"{' and '.join(f'{role} version {number}' for role, number, _ in due)} at {format_time(at)}")
+    contenders = []
+    for role, number, batch in due:
+        beside = {"model_version": number, "role": role, "gold_batch": gold, "batch_id": batch.batch_id}
+        contenders.append(Contender(graph_of(number), tuple(beside.items())))
+    predictions = build_predictions(gold_builder(context), use_case, at, contenders, table)
+    entries = [one.entry for one in commit_together(lake, table, [batch for *_, batch in due], predictions.rows)]
+    failpoint("score.committed")
+    return ScoredTime(entries[-1].rows, sum(entry.rows for entry in entries), predictions.path)
 
 
 def _versions(context: Context, at: datetime) -> list[tuple[str, Version]]:

@@ -19,17 +19,17 @@ from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.data import ledger
-from tidemill.data.write import COLUMNS_ADDED, METADATA, Batch, Slice, create, write_rows
+from tidemill.data.write import COLUMNS_ADDED, METADATA, Batch, Slice, create, write_rows, write_together
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
     from tidemill.data.tables import Lake, Table
-    from tidemill.data.worker_rows import FrameRows, WorkerRows
+    from tidemill.data.worker_rows import FrameRows, RowsApart, WorkerRows, WrittenFiles
 
 
 def derived_batch(table: Table, inputs: dict[str, Any], cause: str = "new") -> Batch:
@@ -93,7 +93,6 @@ def commit(
         TidemillError: E_BATCH_CHANGED, E_DECLARATION (data), E_LEASE (try again), E_FOREIGN_WRITE (data),
             E_COMMIT_LOST (bug).
     """
-    path = lake.path(table)
     with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
         create(lake, table)
         recover(lake, table)
@@ -101,32 +100,80 @@ def commit(
         if entry is not None:
             return Committed(entry, written=False)
         failpoint("commit.before_write", table.label)
-        metadata = {
-            "batch_id": batch.batch_id,
-            "digest": batch.digest,
-            "cause": batch.cause,
-            "run_id": lake.run_id,
-            "counts": dict(counts or {}),
-            "inputs": batch.inputs,
-        }
-        before = DeltaTable(str(path)).version()
-        try:
-            write_rows(path, table, batch, rows, metadata, replace)
-        except Exception:
-            # The write may have been made although its answer was lost: the log decides.
-            if not _commits(path, before):
-                raise
-        failpoint("commit.after_write", table.label)
-        found = recover(lake, table)
-        if [e.batch_id for e in found] != [batch.batch_id]:
-            raise TidemillError(
-                "E_COMMIT_LOST",
-                f"batch {batch.batch_id} was written but its commit is not in the table's log",
-                where=f"{table.label} after version {before}",
-                next_step="run the same command again and report this if it comes back",
-                exit_code=Exit.BUG,
-            )
-        return Committed(found[0], written=True)
+        return _write(lake, table, batch, rows, counts or {}, replace)
+
+
+def commit_together(
+    lake: Lake, table: Table, batches: Sequence[Batch], rows: DataFrame | RowsApart
+) -> tuple[Committed, ...]:
+    """Writes several batches whose rows come about in one pass, each once, one commit after the other.
+
+    What is cut off in between has committed the first of them, whole; whoever asks for the others again has their rows
+    made again.
+
+    Args:
+        lake: where, and who writes.
+        table: as of `commit`; partitioned by `batch_id`.
+        batches: the identities and inputs.
+        rows: of all of them, with the table's columns; in each part of a frame the rows of a batch together.
+
+    Returns:
+        The ledgered batches, in their order.
+
+    Raises:
+        TidemillError: as `commit`.
+        ValueError: a row belongs to none of the batches.
+    """
+    with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
+        create(lake, table)
+        recover(lake, table)
+        there = [ledgered(lake, table, batch) for batch in batches]
+        failpoint("commit.before_write", table.label)
+        written = write_together(lake.path(table), table, batches, rows) if None in there else {}
+        return tuple(
+            Committed(entry, written=False)
+            if entry is not None
+            else _write(lake, table, batch, written[batch.batch_id], {}, None)
+            for batch, entry in zip(batches, there, strict=True)
+        )
+
+
+def _write(
+    lake: Lake,
+    table: Table,
+    batch: Batch,
+    rows: DataFrame | FrameRows | WorkerRows | WrittenFiles | pa.Table,
+    counts: Mapping[str, int],
+    replace: Slice | None,
+) -> Committed:
+    """Writes a batch that the ledger does not hold, and reads it back; under the table's lease."""
+    path = lake.path(table)
+    metadata = {
+        "batch_id": batch.batch_id,
+        "digest": batch.digest,
+        "cause": batch.cause,
+        "run_id": lake.run_id,
+        "counts": dict(counts),
+        "inputs": batch.inputs,
+    }
+    before = DeltaTable(str(path)).version()
+    try:
+        write_rows(path, table, batch, rows, metadata, replace)
+    except Exception:
+        # The write may have been made although its answer was lost: the log decides.
+        if not _commits(path, before):
+            raise
+    failpoint("commit.after_write", table.label)
+    found = recover(lake, table)
+    if [e.batch_id for e in found] != [batch.batch_id]:
+        raise TidemillError(
+            "E_COMMIT_LOST",
+            f"batch {batch.batch_id} was written but its commit is not in the table's log",
+            where=f"{table.label} after version {before}",
+            next_step="run the same command again and report this if it comes back",
+            exit_code=Exit.BUG,
+        )
+    return Committed(found[0], written=True)
 
 
 def settle(lake: Lake, table: Table) -> None:

@@ -69,17 +69,25 @@ class Piece:
     made: int
 
 
-def write_pieces(target: Target, pieces: Iterable[Piece]) -> Iterator[pa.RecordBatch]:
-    """Writes rows in their order, a new file where the partition changes or one has grown large; answers per file."""
-    file: _File | None = None
+def write_pieces(target: Target, pieces: Iterable[Piece], *, at_once: int = 1) -> Iterator[pa.RecordBatch]:
+    """Writes rows in their order within a partition; answers per file.
+
+    Args:
+        target: where.
+        pieces: the rows.
+        at_once: how many partitions may take turns, each with a file that stays open. With one more than that all are
+            closed, as one is that has grown large.
+    """
+    files: dict[tuple[str | None, ...], _File] = {}
     for piece in pieces:
-        if file is not None and (file.partition != piece.partition or file.size > _LARGEST):
-            yield file.close()
-            file = None
-        file = file or _File(target, piece.partition)
+        place = tuple(piece.partition.values())
+        full = place in files and files[place].size > _LARGEST
+        if full or (place not in files and len(files) == at_once):
+            closed = [place] if full else list(files)
+            yield from [files.pop(each).close() for each in closed]
+        file = files.setdefault(place, _File(target, piece.partition))
         file.add(piece)
-    if file is not None:
-        yield file.close()
+    yield from [file.close() for file in files.values()]
 
 
 @dataclass

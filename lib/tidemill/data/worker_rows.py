@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
     from tidemill.data.tables import Table
+
+_TURNS = 8  # batches that one pass makes, of which each has a file open: more are written, too, in more files
 
 
 def as_made(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -66,6 +69,21 @@ class FrameRows:
 
 
 @dataclass(frozen=True)
+class RowsApart:
+    """The rows of several batches that one pass makes, not yet made; their table is partitioned by `batch_id`.
+
+    Args:
+        session: distributes the items.
+        items: what rows are made from, each with its size in bytes.
+        make: one item to batches of rows, with the columns of the table; each row tells to which batch it belongs.
+    """
+
+    session: SparkSession
+    items: Sequence[tuple[Any, int]]
+    make: Callable[[Any], Iterable[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
 class WrittenFiles:
     """Files in a table's folder that no commit names yet.
 
@@ -90,9 +108,11 @@ def write_files(folder: Path, table: Table, rows: WorkerRows | FrameRows) -> Wri
     """
     target, partition = _target(folder, table), dict(rows.partition)
     if isinstance(rows, FrameRows):
-        return _written(table, rows.frame.mapInArrow(partial(_write_kept, target, rows.keep, partition), WRITTEN))
+        return _written(
+            _done(table, rows.frame.mapInArrow(partial(_write_kept, target, rows.keep, partition), WRITTEN))
+        )
     work = partial(_write_task, target, rows.make, rows.keep, partition)
-    return _written(table, map_tasks(rows.session, rows.items, work, WRITTEN))
+    return _written(_done(table, map_tasks(rows.session, rows.items, work, WRITTEN)))
 
 
 def write_frame(folder: Path, table: Table, frame: DataFrame) -> WrittenFiles:
@@ -103,9 +123,35 @@ def write_frame(folder: Path, table: Table, frame: DataFrame) -> WrittenFiles:
         table: says the columns, and those whose least and largest values are kept.
         frame: with the table's columns; in each of its parts the rows of a partition lie together.
     """
+    return _written(_done(table, _writing(folder, table, frame)))
+
+
+def write_apart(folder: Path, table: Table, rows: RowsApart | DataFrame) -> dict[str, WrittenFiles]:
+    """Lets workers write the rows of several batches in one pass.
+
+    Args:
+        folder: of the table.
+        table: says the columns; partitioned by `batch_id`.
+        rows: what to make, or a frame as of `write_frame`.
+
+    Returns:
+        The files of each batch that has rows, by its identity.
+    """
+    if isinstance(rows, RowsApart):
+        work = partial(_write_turns, _target(folder, table), table.partitions, rows.make)
+        frame = map_tasks(rows.session, rows.items, work, WRITTEN)
+    else:
+        frame = _writing(folder, table, rows)
+    found: dict[str, list[Row]] = defaultdict(list)
+    for file in _done(table, frame):
+        found[json.loads(file["partition"])["batch_id"]].append(file)
+    return {batch: _written(files) for batch, files in found.items()}
+
+
+def _writing(folder: Path, table: Table, frame: DataFrame) -> DataFrame:
     # By Spark's rules, which fail where a value does not fit: Arrow would make texts of its own.
     typed = frame.selectExpr(*[f"cast(`{name}` as {kind}) as `{name}`" for name, kind in table.columns])
-    return _written(table, typed.mapInArrow(partial(_write_runs, _target(folder, table), table.partitions), WRITTEN))
+    return typed.mapInArrow(partial(_write_runs, _target(folder, table), table.partitions), WRITTEN)
 
 
 def _target(folder: Path, table: Table) -> Target:
@@ -113,9 +159,14 @@ def _target(folder: Path, table: Table) -> Target:
     return Target(folder, schema, table.bounded)
 
 
-def _written(table: Table, frame: DataFrame) -> WrittenFiles:
+def _done(table: Table, frame: DataFrame) -> list[Row]:
+    """What workers answer of the files that they have written."""
     found = list(answers(frame))
     failpoint("commit.files_written", table.label)
+    return found
+
+
+def _written(found: Sequence[Row]) -> WrittenFiles:
     now = int(time.time() * 1000)  # a file's time, by which no reader goes
     files = [
         AddAction(f["path"], f["size"], json.loads(f["partition"]), now, True, f["stats"]) for f in found if f["rows"]
@@ -131,6 +182,14 @@ def _write_task(
     items: Sequence[Any],
 ) -> Iterator[pa.RecordBatch]:
     return _write_kept(target, keep, partition, (batch for item in items for batch in make(item)))
+
+
+def _write_turns(
+    target: Target, partitions: Sequence[str], make: Callable[[Any], Iterable[pa.RecordBatch]], items: Sequence[Any]
+) -> Iterator[pa.RecordBatch]:
+    batches = (batch for item in items for batch in make(item))
+    pieces = (piece for batch in batches for piece in _runs(batch, partitions))
+    return write_pieces(target, pieces, at_once=_TURNS)
 
 
 def _write_kept(

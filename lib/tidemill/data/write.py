@@ -22,9 +22,18 @@ from tidemill.data.tables import (
     Lake,
     Table,
 )
-from tidemill.data.worker_rows import FrameRows, WorkerRows, WrittenFiles, write_files, write_frame
+from tidemill.data.worker_rows import (
+    FrameRows,
+    RowsApart,
+    WorkerRows,
+    WrittenFiles,
+    write_apart,
+    write_files,
+    write_frame,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pyspark.sql import DataFrame
@@ -104,11 +113,27 @@ def create(lake: Lake, table: Table) -> None:
             there.alter.add_columns(more, commit_properties=CommitProperties({METADATA: COLUMNS_ADDED}))
 
 
+def write_together(
+    path: Path, table: Table, batches: Iterable[Batch], rows: DataFrame | RowsApart
+) -> dict[str, DataFrame | WrittenFiles]:
+    """Writes the rows of several batches in one pass to files that no commit names yet; by the batches' identities.
+
+    A table that wants more than files is written by Delta: of a frame each batch then gets its own part, not written.
+    """
+    if not isinstance(rows, RowsApart) and not _takes_plain_files(path):
+        return {batch.batch_id: rows.where(rows["batch_id"] == batch.batch_id) for batch in batches}
+    written = write_apart(path, table, rows)
+    unknown = set(written) - {batch.batch_id for batch in batches}
+    if unknown:
+        raise ValueError(f"rows of batches that are not written here: {', '.join(sorted(unknown))}")
+    return {batch.batch_id: written.get(batch.batch_id, WrittenFiles((), 0, 0)) for batch in batches}
+
+
 def write_rows(
     path: Path,
     table: Table,
     batch: Batch,
-    rows: DataFrame | FrameRows | WorkerRows | pa.Table,
+    rows: DataFrame | FrameRows | WorkerRows | WrittenFiles | pa.Table,
     metadata: dict[str, Any],
     replace: Slice | None,
 ) -> None:
@@ -124,6 +149,9 @@ def write_rows(
         written = write_files(path, table, rows)
         counted = metadata | {"rows": written.rows, "counts": metadata["counts"] | {"read": written.made}}
         _name_files(path, table, written, application, counted)
+    elif isinstance(rows, WrittenFiles):
+        _require_append(replace)
+        _name_files(path, table, rows, application, metadata | {"rows": rows.rows})
     elif isinstance(rows, pa.Table):
         _require_append(replace)
         write_deltalake(

@@ -1,18 +1,18 @@
-"""The population of an as-of time, scored by a registered graph: bucket by bucket where it can be, else on a frame.
+"""The population of an as-of time, scored by registered graphs: bucket by bucket where it can be, else on a frame.
 
 Both ways give rows to the same lines of `scoring_work`: they differ in how rows come together, and in nothing else.
+However many graphs score, the population is found, and the features that any of them reads are read, once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pyspark.sql import functions as F
-
 from tidemill.data.read import layout_of
-from tidemill.data.worker_rows import WorkerRows
+from tidemill.data.worker_rows import RowsApart
 from tidemill.features.asof_buckets import lookup_of
 from tidemill.features.asof_choice import BY_BUCKETS, BY_SPARK, Joined, join_gold, wanted_of, why_not_looked_up
 from tidemill.features.conditions import NotArrowError
@@ -20,12 +20,12 @@ from tidemill.features.labels import build_population
 from tidemill.features.members import members_of
 from tidemill.features.pairs import AS_OF
 from tidemill.models.onnx_scoring import DESCRIPTION, GRAPH
-from tidemill.models.reasons import read_parts
-from tidemill.models.scoring_work import BucketWork, Graph, scored
+from tidemill.models.reasons import features_of, read_parts
+from tidemill.models.scoring_work import BucketWork, Contender, Graph, scored_by_all
 from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, PROBABILITIES, REASONS, SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -41,14 +41,14 @@ _MADE = (SCORE, PREDICTION, PROBABILITIES, REASONS, CONTRIBUTIONS)
 
 @dataclass(frozen=True)
 class Predictions:
-    """The rows of a batch of predictions, not yet computed.
+    """The rows of batches of predictions, one a contender, not yet computed.
 
     Args:
         rows: with the columns of the table.
         path: how they come about, for the record of a run.
     """
 
-    rows: DataFrame | WorkerRows
+    rows: DataFrame | RowsApart
     path: str
 
 
@@ -69,53 +69,65 @@ def build_scoring_rows(builder: Builder, use_case: UseCase, times: Sequence[date
 
 
 def build_predictions(
-    builder: Builder, use_case: UseCase, at: datetime, graph: Graph, table: Table, beside: Mapping[str, str]
+    builder: Builder, use_case: UseCase, at: datetime, contenders: Sequence[Contender], table: Table
 ) -> Predictions:
-    """The predictions for the population at an as-of time.
+    """The predictions for the population at an as-of time, by several versions in one pass.
 
     Args:
         builder: the tables, and the session.
         use_case: says the population and the features.
         at: the as-of time.
-        graph: what scores.
-        table: of the predictions: grain entity and `event_timestamp`, with `score`, and `prediction` at the threshold.
-        beside: its columns that are the same in all rows.
+        contenders: what scores, each with those columns of the table beside that are the same in all its rows.
+        table: of the predictions: grain entity, `event_timestamp` and contender, with `score`, and `prediction` at the
+            threshold.
 
     Raises:
         TidemillError: E_NO_TABLE (no input) where a view was never built; E_TABLE_DAMAGED (data).
     """
     try:
-        return Predictions(_by_buckets(builder, use_case, at, graph, table, beside), BY_BUCKETS)
+        return Predictions(_by_buckets(builder, use_case, at, contenders), BY_BUCKETS)
     except NotArrowError as reason:
         why = str(reason)
     rows = build_scoring_rows(builder, use_case, [at]).frame
-    kept = [use_case.entity.key, AS_OF]
+    kept, read = [use_case.entity.key, AS_OF], _read_by(contenders)
     types = dict(table.columns)
-    schema = ", ".join(f"`{name}` {types[name]}" for name in (*kept, *_MADE))
-    frame = rows.mapInArrow(partial(scored, graph=graph, kept=kept), schema)
-    frame = frame.withColumns({name: F.lit(value) for name, value in beside.items()}).select(*table.names)
-    return Predictions(frame.sortWithinPartitions(*table.sort), f"{BY_SPARK}: {why}")
+    made = (*kept, *_MADE, *(name for name, _ in contenders[0].beside))
+    schema = ", ".join(f"`{name}` {types[name]}" for name in made)
+    needed = rows.select(*kept, *(f"`{f.name}`" for f in use_case.features if f.name in read))
+    frame = needed.mapInArrow(partial(scored_by_all, contenders=tuple(contenders), kept=kept), schema)
+    frame = frame.select(*table.names).sortWithinPartitions(*table.partitions, *table.sort)
+    return Predictions(frame, f"{BY_SPARK}: {why}")
 
 
-def _by_buckets(
-    builder: Builder, use_case: UseCase, at: datetime, graph: Graph, table: Table, beside: Mapping[str, str]
-) -> WorkerRows:
+def _by_buckets(builder: Builder, use_case: UseCase, at: datetime, contenders: Sequence[Contender]) -> RowsApart:
     # First: the types of columns are parsed in a session, and where the job runs alone nobody has started one.
     spark, lake, population = builder.spark(), builder.lake, use_case.label.population
     silver = builder.silver[population.source.name]
-    wanted = wanted_of(lake, use_case.views, [at])
+    read = _read_by(contenders)
+    wanted = [
+        replace(whole, columns=tuple(column for column in whole.columns if column[1] in read))
+        for whole in wanted_of(lake, use_case.views, [at])
+    ]
     reason = why_not_looked_up(wanted)
     if reason:
         raise NotArrowError(reason)
     members = members_of(lake, silver, population, [at])
     if len({layout_of(lake, t)[0] for t in (silver, *(w.table for w in wanted))}) > 1:
         raise NotArrowError(f"{silver.label} and gold are cut into different numbers of buckets")
-    partition = {name: beside[name] for name in table.partitions}
     work = BucketWork(
         members.plan,
-        tuple(lookup_of(w) for w in wanted),
-        tuple(feature for view in use_case.views for feature in view.columns),
-        graph,
-        tuple((name, value) for name, value in beside.items() if name not in partition),
+        tuple(lookup_of(w) for w in wanted if w.columns),
+        tuple(feature for view in use_case.views for feature in view.columns if feature.name in read),
+        tuple(contenders),
     )
-    return WorkerRows(spark, [(file, file.size) for file in members.files], work, partition)
+    return RowsApart(spark, [(file, file.size) for file in members.files], work)
+
+
+def _read_by(contenders: Sequence[Contender]) -> set[str]:
+    """The features that any of the graphs reads, or what explains its scores."""
+    found: set[str] = set()
+    for contender in contenders:
+        graph = contender.graph
+        found |= {item["name"] for item in json.loads(graph.description)["inputs"]}
+        found |= set() if graph.explainer is None else set(features_of(dict(graph.explainer)))
+    return found

@@ -20,7 +20,7 @@ from tidemill.models.reasons import Explainer, make_explainer
 from tidemill.models.tables import CONTRIBUTIONS, PREDICTION, PROBABILITIES, REASONS, SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -53,25 +53,36 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Contender:
+    """One of the versions that score the same rows.
+
+    Args:
+        graph: what scores.
+        beside: columns of its predictions that are the same in all rows.
+    """
+
+    graph: Graph
+    beside: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class BucketWork:
     """What a worker does with a bucket.
 
     Args:
         members: how the population is found in the bucket's events.
         lookups: the gold tables of the views.
-        features: what the lookups bring, in their order.
-        graph: what scores.
-        beside: columns of the answer that are the same in all rows.
+        features: what the lookups bring, in their order: whatever one of the contenders reads.
+        contenders: what scores.
     """
 
     members: Plan
     lookups: tuple[Lookup, ...]
     features: tuple[Feature, ...]
-    graph: Graph
-    beside: tuple[tuple[str, str], ...]
+    contenders: tuple[Contender, ...]
 
     def __call__(self, bucket: BucketFiles) -> Iterator[pa.RecordBatch]:
-        """The predictions for the members of one bucket, in the order of entities within an as-of time."""
+        """The predictions for the members of one bucket, of each contender in the order of entities."""
         pa.set_cpu_count(1)  # Spark has a worker for every core already
         for load in loads(bucket_members(bucket, self.members)):
             keys, times = load.column(0).cast(pa.string()).combine_chunks(), load.column(1)
@@ -82,7 +93,16 @@ class BucketWork:
             ]
             names = [load.column_names[0], AS_OF, *(feature.name for feature in self.features)]
             rows = pa.table([keys, times, *filled], names=names)
-            yield from scored(rows.to_batches(_BATCH_ROWS), self.graph, names[:2], self.beside)
+            yield from scored_by_all(rows.to_batches(_BATCH_ROWS), self.contenders, names[:2])
+
+
+def scored_by_all(
+    batches: Iterable[pa.RecordBatch], contenders: Iterable[Contender], kept: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Batches of features as those of predictions: of each batch one a contender, with all columns of `scored`."""
+    for batch in batches:
+        for contender in contenders:
+            yield from scored([batch], contender.graph, kept, contender.beside)
 
 
 def scored(
