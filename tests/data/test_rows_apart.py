@@ -20,7 +20,7 @@ from tidemill.data.worker_rows import RowsApart
 from tidemill.data.write import Batch, write_together
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pyspark.sql import SparkSession
@@ -36,8 +36,8 @@ SIZES = {batch: sorted(number * factor for number in range(6) for _ in range(2))
 def apart(spark: SparkSession, *batches: str) -> RowsApart:
     """Rows of numbers below six in each batch by turns, made of two items."""
 
-    def make(numbers: range) -> Iterator[pa.RecordBatch]:
-        for number in numbers:
+    def make(items: Sequence[range]) -> Iterator[pa.RecordBatch]:
+        for number in (number for numbers in items for number in numbers):
             for batch in batches:
                 sizes = pa.array([number * FACTORS[batch]] * 2, pa.int64())
                 yield pa.record_batch({"size": sizes, "batch_id": [batch] * 2, "name": [f"n{number}"] * 2})

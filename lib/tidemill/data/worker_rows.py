@@ -75,12 +75,12 @@ class RowsApart:
     Args:
         session: distributes the items.
         items: what rows are made from, each with its size in bytes.
-        make: one item to batches of rows, with the columns of the table; each row tells to which batch it belongs.
+        make: the items of a task to batches of rows with the table's columns; each row tells to which batch it belongs.
     """
 
     session: SparkSession
     items: Sequence[tuple[Any, int]]
-    make: Callable[[Any], Iterable[pa.RecordBatch]]
+    make: Callable[[Sequence[Any]], Iterable[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -185,10 +185,12 @@ def _write_task(
 
 
 def _write_turns(
-    target: Target, partitions: Sequence[str], make: Callable[[Any], Iterable[pa.RecordBatch]], items: Sequence[Any]
+    target: Target,
+    partitions: Sequence[str],
+    make: Callable[[Sequence[Any]], Iterable[pa.RecordBatch]],
+    items: Sequence[Any],
 ) -> Iterator[pa.RecordBatch]:
-    batches = (batch for item in items for batch in make(item))
-    pieces = (piece for batch in batches for piece in _runs(batch, partitions))
+    pieces = (piece for batch in make(items) for piece in _runs(batch, partitions))
     return write_pieces(target, pieces, at_once=_TURNS)
 
 

@@ -115,6 +115,7 @@ def _by_buckets(builder: Builder, use_case: UseCase, at: datetime, contenders: S
     if len({layout_of(lake, t)[0] for t in (silver, *(w.table for w in wanted))}) > 1:
         raise NotArrowError(f"{silver.label} and gold are cut into different numbers of buckets")
     work = BucketWork(
+        use_case.entity.key,
         members.plan,
         tuple(lookup_of(w) for w in wanted if w.columns),
         tuple(feature for view in use_case.views for feature in view.columns if feature.name in read),

@@ -67,23 +67,30 @@ class Contender:
 
 @dataclass(frozen=True)
 class BucketWork:
-    """What a worker does with a bucket.
+    """What a worker does with buckets.
 
     Args:
-        members: how the population is found in the bucket's events.
+        key: the column of the entity.
+        members: how the population is found in a bucket's events.
         lookups: the gold tables of the views.
         features: what the lookups bring, in their order: whatever one of the contenders reads.
         contenders: what scores.
     """
 
+    key: str
     members: Plan
     lookups: tuple[Lookup, ...]
     features: tuple[Feature, ...]
     contenders: tuple[Contender, ...]
 
-    def __call__(self, bucket: BucketFiles) -> Iterator[pa.RecordBatch]:
-        """The predictions for the members of one bucket, of each contender in the order of entities."""
+    def __call__(self, buckets: Iterable[BucketFiles]) -> Iterator[pa.RecordBatch]:
+        """The predictions for the members of buckets, of each contender in the order of buckets and entities."""
         pa.set_cpu_count(1)  # Spark has a worker for every core already
+        rows = (batch for bucket in buckets for batch in self._rows(bucket))
+        return scored_by_all(rows, self.contenders, (self.key, AS_OF))
+
+    def _rows(self, bucket: BucketFiles) -> Iterator[pa.RecordBatch]:
+        """The members of one bucket with their features."""
         for load in loads(bucket_members(bucket, self.members)):
             keys, times = load.column(0).cast(pa.string()).combine_chunks(), load.column(1)
             found = [c for lookup in self.lookups for c in look_up(lookup, bucket.bucket, keys, micros(times))]
@@ -91,18 +98,33 @@ class BucketWork:
                 column if feature.missing is None else pc.fill_null(column, pa.scalar(feature.missing, column.type))
                 for feature, column in zip(self.features, found, strict=True)
             ]
-            names = [load.column_names[0], AS_OF, *(feature.name for feature in self.features)]
-            rows = pa.table([keys, times, *filled], names=names)
-            yield from scored_by_all(rows.to_batches(_BATCH_ROWS), self.contenders, names[:2])
+            names = [self.key, AS_OF, *(feature.name for feature in self.features)]
+            yield from pa.table([keys, times, *filled], names=names).to_batches(_BATCH_ROWS)
 
 
 def scored_by_all(
     batches: Iterable[pa.RecordBatch], contenders: Iterable[Contender], kept: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of features as those of predictions: of each batch one a contender, with all columns of `scored`."""
-    for batch in batches:
+    """Batches of features as batches of predictions, those of the contenders by turns, with all columns of `scored`."""
+    for batch in _gathered(batches):
         for contender in contenders:
             yield from scored([batch], contender.graph, kept, contender.beside)
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Small batches put together: reasons by trees cost something a batch, however few its rows are."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if held and sum(part.num_rows for part in (*held, batch)) > _BATCH_ROWS:
+            yield _joined(held)
+            held = []
+        held.append(batch)
+    if held:
+        yield _joined(held)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)  # which copies
 
 
 def scored(
