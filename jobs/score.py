@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tidemill.cli.freshness import check_freshness
 from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
-from tidemill.cli.scoring import graphs_of, score_time
+from tidemill.cli.scoring import graphs_of, reasons_said, score_time
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.time import format_time
 
@@ -31,6 +31,7 @@ def run(context: Context) -> Result:
             exit_code=Exit.NO_INPUT,
         )
     written = sum(found.written for found in scored.values())
+    notes = (*notes, *reasons_said(written, context.config.score.reasons))
     paths = [found.path for found in scored.values() if found.path is not None]
     facts = {"score_join": paths[-1]} if paths else {}
     status = OK if written else SKIPPED

@@ -22,6 +22,7 @@ def test_every_environment_has_a_configuration(path: Path, monkeypatch: pytest.M
     assert config.services.tracking == ("" if path.stem == "local" else "http://127.0.0.1:5000")
     one_machine = path.stem in {"local", "trial"}
     assert (config.layout.buckets, config.layout.period) == ((4, "all") if one_machine else (64, "month"))
+    assert config.score.reasons == (3 if one_machine else 0)
     assert (HOME / "feature_repo" / config.services.feature_store).is_file()
 
 

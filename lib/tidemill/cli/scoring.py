@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tidemill.models.scoring_work import Graph
 
 
+_MANY = 100_000  # of which the reasons of trees cost about a minute of CPU
+
+
 @dataclass(frozen=True)
 class ScoredTime:
     """What became of one as-of time.
@@ -41,6 +44,14 @@ class ScoredTime:
     population: int
     written: int
     path: str | None
+
+
+def reasons_said(rows: int, reasons: int) -> tuple[str, ...]:
+    """What a reader should know of predictions that a run wrote with reasons; nothing where they are few."""
+    if not reasons or rows < _MANY:
+        return ()
+    said = f"{rows:,} predictions carry up to {reasons} reasons each, which may take many times as long as the scores"
+    return (f"{said}: score.reasons=0 leaves them out (docs/explanations.md says what they cost)",)
 
 
 def graphs_of(context: Context) -> Callable[[str], Graph]:
@@ -76,7 +87,8 @@ def score_time(context: Context, at: datetime, graph_of: Callable[[str], Graph])
             population = entry.rows
     if not due:
         return ScoredTime(population, 0, None)
-    context.progress.say(f"{' and '.join(f'{role} version {number}' for role, number, _ in due)} at {format_time(at)}")
+    who, reasons = " and ".join(f"{role} version {number}" for role, number, _ in due), context.config.score.reasons
+    context.progress.say(f"{who} at {format_time(at)}{f', {reasons} reasons a row' if reasons else ''}")
     contenders = []
     for role, number, batch in due:
         beside = {"model_version": number, "role": role, "gold_batch": gold, "batch_id": batch.batch_id}
