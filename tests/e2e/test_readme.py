@@ -16,6 +16,7 @@ import duckdb
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
+from served_alike import check_served_as_scored
 from tidemill.core.home import HOME
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def test_the_demo_ends_with_one_screen(root: Path) -> None:
     # Of eighty who leave, chance alone makes more than the 0.02 that test_shortfall holds a larger demo world to.
     assert came["low"] < expected["high"]
     assert expected["low"] < came["high"]
+    assert len(check_served_as_scored(root, "churn")) == 50
 
 
 def test_retail_gives_the_published_counts(retail: dict[str, Any], root: Path) -> None:
@@ -109,6 +111,11 @@ def test_retail_scores_as_well_as_it_should(retail: dict[str, Any]) -> None:
     assert round(metrics["test_positive_rate"], 3) == 0.554
     assert metrics["test_roc_auc"] >= 0.71
     assert metrics["gate_roc_auc"] > metrics["baseline_roc_auc"]
+
+
+@pytest.mark.usefixtures("retail")
+def test_retail_is_served_as_it_was_scored(root: Path) -> None:
+    assert len(check_served_as_scored(root, "retail")) == 50
 
 
 def test_retail_again_is_skipped(retail: dict[str, Any], root: Path) -> None:

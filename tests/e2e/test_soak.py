@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
+from served_alike import check_served_as_scored
 from shopkeeping import ALL_JOBS, AS_OF, contents, delivery, failpoints, job_of, recorded
 from tidemill.core.home import HOME
 from tidemill.demo.generate import MANIFEST
@@ -65,6 +66,7 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     assert summary["model"]["alias"] == "champion"
     assert abs(metrics["test_roc_auc"] - truth) <= 0.02
     assert truth - metrics["baseline_roc_auc"] >= 0.1
+    assert len(check_served_as_scored(tmp_path / "var", "churn")) == 50
     assert run(tmp_path / "var", "pipeline")["status"] == "skipped"
 
 
@@ -78,6 +80,7 @@ def test_retail_over_four_months(tmp_path: Path) -> None:
 def test_air_quality(tmp_path: Path) -> None:
     summary = run(tmp_path / "var", "pipeline", "--use-case", "air_quality", "--as-of", "2016-03-01")
     assert summary["metrics"]["test_rmse"] <= 76
+    assert len(check_served_as_scored(tmp_path / "var", "air_quality")) == summary["metrics"]["population"]
 
 
 def test_retail_does_not_see_the_future(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from served_alike import check_served_as_scored
 from tidemill.core.home import HOME
 from tidemill.models.registry import Registry
 
@@ -41,6 +42,7 @@ def test_retail_over_a_quarter(tmp_path: Path) -> None:
     assert metrics["test_positive_rate"] == pytest.approx(0.304, abs=0.001)
     assert metrics["test_roc_auc"] >= 0.745
     assert "by shares of entities" in card(tmp_path, "retail_90d")["split"]
+    assert len(check_served_as_scored(tmp_path, "retail_90d")) == 50
 
 
 def test_the_whole_cohort_of_cdnow(tmp_path: Path) -> None:
@@ -50,6 +52,7 @@ def test_the_whole_cohort_of_cdnow(tmp_path: Path) -> None:
     assert summary["metrics"]["test_rows"] == 23570
     assert summary["metrics"]["test_positive_rate"] == pytest.approx(0.860, abs=0.001)
     assert summary["metrics"]["test_roc_auc"] >= 0.83
+    assert len(check_served_as_scored(tmp_path, "cdnow")) == 50
 
 
 def test_telephone_customers_over_five_folds(tmp_path: Path) -> None:
@@ -65,6 +68,7 @@ def test_bikes_of_the_next_hour(tmp_path: Path) -> None:
     assert metrics["test_rows"] == 2888
     assert metrics["test_rmse"] <= 68.5
     assert metrics["test_mae"] <= 44.7
+    assert len(check_served_as_scored(tmp_path, "bike_sharing")) == metrics["population"]
 
 
 def test_an_mlflow_project(tmp_path: Path) -> None:

@@ -214,10 +214,12 @@ def register(
     return register_package(place, USE_CASE, Package(spark, made, exported.inputs, rows[0]), folder.name)
 
 
-def register_package(place: Place, use_case: UseCase, package: Package, identity: str) -> Version:
+def register_package(
+    place: Place, use_case: UseCase, package: Package, identity: str, threshold: float | None = 0.5
+) -> Version:
     """Registers a package as `train` does."""
     run = place.registry.start_training(use_case.name, identity, {})
-    documents = {CARD: {"threshold": 0.5}, DECLARATION: freeze(use_case)}
+    documents = {CARD: {"threshold": threshold}, DECLARATION: freeze(use_case)}
     uri = place.registry.log_package(run, package, documents)
     return place.registry.register(use_case.name, uri, run, identity, {})
 
