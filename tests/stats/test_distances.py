@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
-from scipy.spatial.distance import jensenshannon
+from scipy.spatial.distance import chebyshev, jensenshannon
 from tidemill.stats.distances import (
     chi_square,
     hellinger,
@@ -16,8 +16,6 @@ from tidemill.stats.distances import (
     kolmogorov_smirnov,
     l_infinity,
     population_stability_index,
-    wasserstein,
-    wasserstein_normed,
 )
 from tidemill.stats.tails import chi_square_tail, discoveries, student_tail
 
@@ -28,11 +26,11 @@ COUNTS = st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 100_000)), m
 def test_distances_are_those_of_scipy(pairs: list[tuple[int, int]]) -> None:
     p, q = np.array(pairs, np.float64).T
     assume(p.sum() > 0 and q.sum() > 0)
-    places = np.cumsum(np.arange(1, len(p) + 1)) - 3.0
-    assert math.isclose(jensen_shannon(p, q), jensenshannon(p, q, base=2), rel_tol=1e-9, abs_tol=1e-7)
-    assert math.isclose(
-        wasserstein(p, q, places), stats.wasserstein_distance(places, places, p, q), rel_tol=1e-9, abs_tol=1e-9
-    )
+    entropy = jensenshannon(p, q, base=2)
+    assert math.isclose(jensen_shannon(p, q) ** 2, entropy**2, abs_tol=1e-12)
+    if entropy > 1e-5:  # below that, the root of a rounding error is larger than the distance is known
+        assert math.isclose(jensen_shannon(p, q), entropy, abs_tol=1e-9)
+    assert math.isclose(l_infinity(p, q), chebyshev(p / p.sum(), q / q.sum()), abs_tol=1e-12)
     expected = np.max(np.abs(np.cumsum(p / p.sum()) - np.cumsum(q / q.sum())))
     assert math.isclose(kolmogorov_smirnov(p, q), expected, rel_tol=1e-9, abs_tol=1e-12)
     affinity = float(np.sum(np.sqrt(p / p.sum() * q / q.sum())))
@@ -51,17 +49,10 @@ def test_a_step_function_has_the_distance_of_the_samples_that_made_it() -> None:
     one, other = rng.integers(0, 12, 900), rng.integers(2, 14, 700)
     counts = [np.bincount(rows, minlength=14) for rows in (one, other)]
     assert math.isclose(kolmogorov_smirnov(*counts), stats.ks_2samp(one, other).statistic, rel_tol=1e-9)
-    assert math.isclose(
-        wasserstein(counts[0], counts[1], np.arange(14)), stats.wasserstein_distance(one, other), rel_tol=1e-9
-    )
 
 
 def test_literals() -> None:
     assert jensen_shannon((1, 0), (0, 5)) == hellinger((1, 0), (0, 5)) == l_infinity((1, 0), (0, 5)) == 1.0
-    assert wasserstein((3, 1), (1, 3), (0, 10)) == 5.0
-    assert math.isclose(wasserstein_normed((3, 1), (1, 3), (0, 10)), 5.0 / math.sqrt(0.75 * 0.25 * 100))
-    assert wasserstein_normed((4, 0), (0, 4), (0, 1)) == math.inf
-    assert wasserstein_normed((4, 0), (4, 0), (0, 1)) == 0.0
     assert l_infinity((1, 1, 2), (0, 2, 2)) == 0.25
     with pytest.raises(ValueError, match="same bins"):
         hellinger((1, 2), (1, 2, 3))
@@ -75,11 +66,8 @@ def test_closed_forms_of_two_normals(shift: float) -> None:
     normal = NormalDist()
     p = np.diff([normal.cdf(x) for x in edges])
     q = np.diff([normal.cdf(x - shift) for x in edges])
-    middles = (edges[1:] + edges[:-1]) / 2
     assert math.isclose(hellinger(p, q) ** 2, 1 - math.exp(-(shift**2) / 8), rel_tol=1e-5)
     assert math.isclose(kolmogorov_smirnov(p, q), 2 * normal.cdf(shift / 2) - 1, rel_tol=1e-6)
-    assert math.isclose(wasserstein(p, q, middles), shift, rel_tol=1e-6)
-    assert math.isclose(wasserstein_normed(p, q, middles), shift, rel_tol=1e-6)
     assert math.isclose(population_stability_index(p * 1e12, q * 1e12), shift**2, rel_tol=1e-5)
 
 

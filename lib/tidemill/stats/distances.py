@@ -74,26 +74,6 @@ def kolmogorov_smirnov(reference: ArrayLike, current: ArrayLike) -> float:
     return float(np.max(np.abs(_gaps(*_counts(reference, current)))))
 
 
-def wasserstein(reference: ArrayLike, current: ArrayLike, places: ArrayLike) -> float:
-    """The first Wasserstein distance, in the unit of the places: how far rows move on average (Kantorovich 1939).
-
-    Args:
-        reference: counts per bin.
-        current: counts on the same bins.
-        places: where a bin's rows are taken to lie; ascending.
-    """
-    gaps = _gaps(*_counts(reference, current))
-    return float(np.sum(np.abs(gaps[:-1]) * np.diff(np.asarray(places, np.float64))))
-
-
-def wasserstein_normed(reference: ArrayLike, current: ArrayLike, places: ArrayLike) -> float:
-    """The first Wasserstein distance in standard deviations of the reference; infinite where that has no spread."""
-    p, x = _shares(np.asarray(reference, np.float64)), np.asarray(places, np.float64)
-    spread = math.sqrt(float(np.sum(p * (x - np.sum(p * x)) ** 2)))
-    distance = wasserstein(reference, current, places)
-    return distance / spread if spread else math.inf * distance if distance else 0.0
-
-
 def chi_square(reference: ArrayLike, current: ArrayLike) -> ChiSquare:
     """Pearson's test that both sides are drawn alike (Pearson 1900); bins empty on both do not count."""
     p, q = _counts(reference, current)
