@@ -21,8 +21,8 @@ from tidemill.data.column_sketches import count_column, kind_of, sketch_column
 from tidemill.data.commit import commit
 from tidemill.data.files import DataFile
 from tidemill.data.profile_rows import COUNTED_COLUMNS, ColumnProfile, Key, from_row
-from tidemill.data.profile_work import Wanted, merge_profiles, merged, profiles_of_batches, profiles_of_file
-from tidemill.data.profiles import build_frame_profiles, build_table_profiles
+from tidemill.data.profile_work import Wanted, WholeDays, merge_profiles, merged, profiles_of_batches, profiles_of_file
+from tidemill.data.profiles import build_frame_profiles, build_table_profiles, table_profiles
 from tidemill.data.read import read
 from tidemill.data.tables import Lake, Table
 from tidemill.data.write import Batch
@@ -161,6 +161,60 @@ def test_counts_alone_are_those_of_the_whole_sketch(numbers: list[float | None],
         assert (whole.rows, whole.nulls, whole.counts.tolist()) == (alone.rows, alone.nulls, alone.counts.tolist())
 
 
+@pytest.mark.parametrize(("shift", "kept"), [(0.0, True), (0.5, True), (2.0, False)])
+def test_bins_stay_while_they_tell_rows_apart(shift: float, kept: bool) -> None:
+    values = np.random.default_rng(1).standard_normal(5_000)
+    former = choose_bins("x", NUMBER, sketch_column(pa.array(values)), 10)
+    now = sketch_column(pa.array(values + shift))
+    chosen = choose_bins("x", NUMBER, now, 10, former)
+    assert (chosen == former) == kept
+    assert kept or chosen == choose_bins("x", NUMBER, now, 10)
+    assert choose_bins("x", NUMBER, now, 10, Bins("x", TEXT, values=("a",))) == choose_bins("x", NUMBER, now, 10)
+
+
+def test_bins_of_a_text_stay_while_few_values_are_new() -> None:
+    former = Bins("t", TEXT, values=("a", "b"))
+
+    def chosen(*texts: str) -> Bins:
+        return choose_bins("t", TEXT, sketch_column(pa.array(texts)), 10, former)
+
+    assert chosen(*["a"] * 99, "b") == former
+    assert chosen(*["a"] * 900, *["c"] * 5) == former
+    assert chosen(*["a"] * 90, *["c"] * 10).values == ("a", "c")
+
+
+def test_whole_days_of_a_source_are_seen_as_long_after_their_end() -> None:
+    """Three days, a row of each known at once, one known an hour after the day's end, one two days after; a delete."""
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    rows = [
+        {"x": float(day), "event_time": midnight + timedelta(days=day, hours=23), "op": op,
+         "known_time": midnight + timedelta(days=day + 1) + late}
+        for day in range(3)
+        for op, late in (("upsert", timedelta(hours=-1)), ("upsert", timedelta(hours=1)),
+                         ("upsert", timedelta(days=2)), ("delete", timedelta(hours=-1)))
+    ]  # fmt: skip
+    moment = pa.timestamp("us", "UTC")
+    schema = pa.schema([("x", pa.float64()), ("event_time", moment), ("known_time", moment), ("op", pa.string())])
+    batch = pa.RecordBatch.from_pylist(rows, schema=schema)
+
+    def seen(after: timedelta) -> dict[Any, int]:
+        days = WholeDays(midnight + timedelta(days=1), midnight + timedelta(days=3), after)
+        found = read_back(profiles_of_batches([batch], Wanted(("x",), "event_time", days=days)))
+        return {key.day: profile.sketch.rows for key, profile in found.items()}
+
+    second, third = date(2026, 3, 2), date(2026, 3, 3)
+    assert seen(timedelta(0)) == {second: 1, third: 1}
+    assert seen(timedelta(hours=2)) == {second: 2, third: 2}
+    assert seen(timedelta(days=3)) == {second: 3, third: 3}
+
+
+def test_a_column_that_a_file_has_not_got_has_no_profile_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.parquet"
+    pq.write_table(pa.table({"x": [1.0, 2.0]}), path)
+    found = read_back(profiles_of_file(DataFile(str(path), 1, 2), Wanted(("x", "later"))))
+    assert {key.column: profile.sketch.rows for key, profile in found.items()} == {"x": 2}
+
+
 def test_bins_are_chosen_by_reference_rows() -> None:
     found = sketch_column(pa.array(np.arange(1000.0)))
     assert choose_bins("x", NUMBER, found, 4).edges == (249.0, 499.0, 749.0)
@@ -193,6 +247,8 @@ def test_a_table_by_its_files_by_spark_and_in_sql(lake: Lake, spark: SparkSessio
     by_files = read_back([batch_of(build_table_profiles(spark, lake, table, WANTED))])
     by_frame = read_back([batch_of(build_frame_profiles(read(spark, lake, table), WANTED))])
     assert by_files.keys() == by_frame.keys()
+    small = read_back([table_profiles(lambda: spark, lake, table, WANTED)])  # of so few bytes it is made right here
+    assert {k: p.sketch.rows for k, p in small.items()} == {k: p.sketch.rows for k, p in by_files.items()}
     odd = read_back([batch_of(build_table_profiles(spark, lake, table, WANTED, {"part": "1"}))])
     assert sum(p.sketch.rows for k, p in odd.items() if k.column == "x" and not k.slice) == sum(
         n % 2 for n in rows.column("n").to_pylist()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tidemill.core.time import to_micros
 from tidemill.data.plain_files import beyond_files, logged_files
 from tidemill.data.read import open_table, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tidemill.data.tables import Lake, Table
 
@@ -37,13 +39,16 @@ def why_no_plain_files(lake: Lake, table: Table) -> str | None:
     return f"{table.label} has {', '.join(found)}" if found else None
 
 
-def data_files(lake: Lake, table: Table, only: Mapping[str, str] | None = None) -> list[DataFile]:
+def data_files(
+    lake: Lake, table: Table, only: Mapping[str, str] | None = None, since: datetime | None = None
+) -> list[DataFile]:
     """The files of the last ledgered version, ordered by path.
 
     Args:
         lake: the tables.
         table: whose files.
         only: of these values of partition columns; none for all files.
+        since: of a silver table, an event time: files that hold none so late are left out.
 
     Raises:
         TidemillError: E_TABLE_DAMAGED (data) where the log cannot be read.
@@ -54,7 +59,9 @@ def data_files(lake: Lake, table: Table, only: Mapping[str, str] | None = None) 
     base = lake.path(table)
     found = [
         DataFile(str(base / file.name), file.size, file.rows, file.partition)
-        for file in logged_files(open_table(lake, table, version))
+        for file in logged_files(
+            open_table(lake, table, version), "event_time", None if since is None else to_micros(since)
+        )
     ]
     asked = (only or {}).items()
     kept = [file for file in found if all(str(file.partition[name]) == value for name, value in asked)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,12 +62,22 @@ def beyond_files(table: DeltaTable) -> list[str]:
     return sorted(found | ({"columnMapping"} if mapped else set()))
 
 
-def logged_files(table: DeltaTable) -> Iterator[LoggedFile]:
-    """The files of the version that a table is open at, in no order."""
+def logged_files(table: DeltaTable, column: str = "", since: int | None = None) -> Iterator[LoggedFile]:
+    """The files of the version that a table is open at, in no order.
+
+    Args:
+        table: opened.
+        column: of times; empty for none.
+        since: microseconds since the epoch: files whose times the log knows to lie before that are left out.
+    """
     partitions = table.metadata().partition_columns
     # Of these columns alone: a bound may be a value that Python has not.
     wanted = ["path", "size_bytes", "num_records", *(f"partition.{name}" for name in partitions)]
-    for action in pa.table(table.get_add_actions(flatten=True)).select(wanted).to_pylist():
+    actions = pa.table(table.get_add_actions(flatten=True))
+    if since is not None and f"max.{column}" in actions.column_names:
+        newest = actions[f"max.{column}"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        actions = actions.filter(pc.fill_null(pc.greater_equal(newest, since), True))
+    for action in actions.select(wanted).to_pylist():
         partition = {name: action[f"partition.{name}"] for name in partitions}
         yield LoggedFile(action["path"], int(action["size_bytes"]), int(action["num_records"]), partition)
 

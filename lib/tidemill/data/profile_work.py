@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tidemill.core.time import length_micros, to_micros
 from tidemill.data.column_sketches import count_column, kind_of, sketch_column
 from tidemill.data.profile_rows import ColumnProfile, Key, from_row, to_batch
+from tidemill.data.versions import UPSERT
 from tidemill.stats.sketch import Sketch, merge_sketches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
 
     from tidemill.data.files import DataFile
     from tidemill.stats.bins import Bins
@@ -27,6 +31,28 @@ PIECE = 1 << 17  # rows that are sorted at once: a column of them lies in a core
 _AT_ONCE = 16  # sketches that merge at once; each such level adds a thousandth to the error of a rank
 _EPOCH = date(1970, 1, 1)
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class WholeDays:
+    """Rows of a source by the UTC day of their event, all days seen as long after their end; deletes are none.
+
+    Args:
+        since, until: midnights; events in `[since, until)` count.
+        after: how long after the end of its day a row is known, at most.
+    """
+
+    since: datetime
+    until: datetime
+    after: timedelta
+
+    def kept(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows that count."""
+        event, known = (_micros(batch.column(name)) for name in ("event_time", "known_time"))
+        seen = (event // _DAY + 1) * _DAY + length_micros(self.after)
+        there = (event >= to_micros(self.since)) & (event < to_micros(self.until)) & (known < seen)
+        upserts = pc.equal(pc.cast(batch.column("op"), pa.string()), UPSERT)
+        return batch.filter(pc.and_(pa.array(there), upserts))
 
 
 @dataclass(frozen=True)
@@ -39,6 +65,7 @@ class Wanted:
         slices: columns of few values; for each of their values there are profiles of its rows, too.
         bins: of columns that are counted on bins.
         counts_only: nothing but rows, nulls and counts; of the columns with bins.
+        days: of a source, which of its days; None for all rows of a table.
     """
 
     columns: tuple[str, ...]
@@ -46,20 +73,23 @@ class Wanted:
     slices: tuple[str, ...] = ()
     bins: Mapping[str, Bins] = field(default_factory=dict)
     counts_only: bool = False
+    days: WholeDays | None = None
 
     @property
     def read(self) -> list[str]:
         """Every column that has to be read, each once."""
-        return list(dict.fromkeys((*self.columns, *self.slices, *(() if self.day is None else (self.day,)))))
+        told = () if self.days is None else ("event_time", "known_time", "op")
+        return list(dict.fromkeys((*self.columns, *self.slices, *(() if self.day is None else (self.day,)), *told)))
 
 
 def profiles_of_file(file: DataFile, wanted: Wanted) -> Iterator[pa.RecordBatch]:
-    """The profiles of a file, rows of `PROFILE_SCHEMA`."""
+    """The profiles of a file, rows of `PROFILE_SCHEMA`; of a column that came to the table after it there is none."""
     with pq.ParquetFile(file.path) as opened:
         schema = opened.schema_arrow
-    texts = [name for name in wanted.read if kind_of(schema.field(name).type) == "text"]
+    there = [name for name in wanted.read if name in schema.names]
+    texts = [name for name in there if kind_of(schema.field(name).type) == "text"]
     with pq.ParquetFile(file.path, read_dictionary=texts) as opened:
-        batches = opened.iter_batches(batch_size=PIECE, columns=wanted.read, use_threads=False)
+        batches = opened.iter_batches(batch_size=PIECE, columns=there, use_threads=False)
         yield from profiles_of_batches(batches, wanted)
 
 
@@ -67,9 +97,11 @@ def profiles_of_batches(batches: Iterable[pa.RecordBatch], wanted: Wanted) -> It
     """The profiles of all rows of some batches, rows of `PROFILE_SCHEMA`."""
     merging: dict[Key, _Merging] = defaultdict(_Merging)
     kinds: dict[str, str] = {}
-    for batch in batches:
+    for batch in batches if wanted.days is None else map(wanted.days.kept, batches):
+        there = set(batch.schema.names)
+        columns = [name for name in wanted.columns if name in there]
         for key, rows in _parts(batch, wanted):
-            for name in wanted.columns:
+            for name in columns:
                 column = rows.column(name)
                 kinds[name] = kind_of(column.type) or "other"
                 bins = wanted.bins.get(name)
@@ -131,8 +163,7 @@ def _by_day(batch: pa.RecordBatch, name: str | None) -> Iterator[tuple[date | No
     if name is None:
         yield None, batch
         return
-    times = batch.column(name).cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    days = times // _DAY
+    days = _micros(batch.column(name)) // _DAY
     if len(days) and (days[1:] < days[:-1]).any():
         order = np.argsort(days, kind="stable")
         batch, days = batch.take(pa.array(order)), days[order]
@@ -140,3 +171,8 @@ def _by_day(batch: pa.RecordBatch, name: str | None) -> Iterator[tuple[date | No
     for start, end in pairwise(ends.tolist()):
         if end > start:
             yield _EPOCH + timedelta(days=int(days[start])), batch.slice(start, end - start)
+
+
+def _micros(times: pa.Array) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return found

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 NUMBER, TEXT = "number", "text"
 OTHER = "other"  # what the bin of a text is called that holds all values without a bin of their own
 _VALUES = 20
+_MORE_SHARED = 1.5
+_LEAST_OTHER = 0.02  # of rows: other values below that share are no reason for new bins
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ class Bins:
         return (f"< {self.edges[0]:g}", *inner, f"> {own[last]:g}" if last in own else f">= {last:g}")
 
 
-def choose_bins(column: str, kind: str, found: Sketch, number: int) -> Bins:
+def choose_bins(column: str, kind: str, found: Sketch, number: int, former: Bins | None = None) -> Bins:
     """Bins by reference rows: of a number about equally many rows each, of a text its commonest values.
+
+    Former bins stay as long as they tell the rows apart about as well: that two rows share one is at most half as
+    likely again as with new ones.
 
     A number that is several quantiles at once, or the least and a quantile, has a bin of its own: a flag, or a column
     that is zero but for a few rows, has bins on either side.
@@ -62,7 +67,27 @@ def choose_bins(column: str, kind: str, found: Sketch, number: int) -> Bins:
         kind: `number` or `text`.
         found: the sketch of the reference rows.
         number: of a number's bins of equally many rows; fewer where many rows have the same value.
+        former: bins of older reference rows, or None.
     """
+    new = _new_bins(column, kind, found, number)
+    if former is None or former.kind != kind:
+        return new
+    return former if _shared(former, found) <= _MORE_SHARED * _shared(new, found) else new
+
+
+def _shared(bins: Bins, found: Sketch) -> float:
+    """How likely it is that two rows share a bin; of a text, that a row is among the other values."""
+    if bins.kind == TEXT:
+        valued = max(1, found.rows - found.nulls)
+        return _LEAST_OTHER + max(0.0, 1 - sum(found.frequent.counts.get(v, 0) for v in bins.values) / valued)
+    if not found.quantiles.rows:
+        return 1.0
+    ends = np.searchsorted(found.quantiles.values, np.asarray(bins.edges, np.float64))
+    shares = np.diff(np.concatenate([[0], ends, [len(found.quantiles.values)]])) / len(found.quantiles.values)
+    return float(np.sum(shares**2))
+
+
+def _new_bins(column: str, kind: str, found: Sketch, number: int) -> Bins:
     if kind == TEXT:
         common = sorted(found.frequent.counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
         return Bins(column, TEXT, values=tuple(str(value) for value, _ in common[:_VALUES]))

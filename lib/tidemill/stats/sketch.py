@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tidemill.stats.bins import Bins
+
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
@@ -107,6 +109,11 @@ def sketch_texts(rows: int, times: Ints, lengths: Ints, hashes: NDArray[np.uint6
         distinct=distinct_of(hashes),
         frequent=frequent,
     )
+
+
+def nothing_on(bins: Bins) -> Sketch:
+    """The sketch of no row, counted on bins."""
+    return Sketch(0, 0, counts=np.zeros(bins.size, np.int64))
 
 
 def merge_sketches(parts: Sequence[Sketch]) -> Sketch:
