@@ -28,6 +28,7 @@ from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake
 from tidemill.monitoring import delivery, drift
 from tidemill.monitoring.alerts import Alert
+from tidemill.monitoring.retraining import Decision
 from tidemill.monitoring.shortfall import Turned, find_shortfalls
 from tidemill.monitoring.tables import (
     ALERTS,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 LABEL, CUSTOMER = SimpleNamespace(name="churned"), SimpleNamespace(key="customer")
 CARD = {"times": {"final": []}, "gate_value": 0.8, "as_of": "2026-02-01T00:00:00Z"}
+OF_SCORED = SimpleNamespace(version="3", tags={"as_of": CARD["as_of"]})
 MOVED = Alert("alert", "drift", "shop.count", "its level is 1.00 sd above the usual")
 
 
@@ -191,8 +193,8 @@ def test_a_silent_use_case_is_told_by_another(tmp_path: Path, monkeypatch: pytes
 
 
 def test_decisions_look_back_at_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retraining, "training_times", lambda _: ())
-    registry = cast("Registry", SimpleNamespace(versions=lambda _: [SimpleNamespace(tags={"as_of": CARD["as_of"]})]))
+    monkeypatch.setattr(retraining, "training_times", lambda _: (FIRST,))
+    registry = cast("Registry", SimpleNamespace(versions=lambda _: [OF_SCORED]))
     policy = POLICY.model_copy(update={"every_days": None, "mode": "act"})
 
     def decide(day: int, verdict: drift.VerdictName) -> str:
@@ -219,8 +221,8 @@ def test_decisions_look_back_at_those_before(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_decision_to_retrain_only_leaves_promotion_to_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retraining, "training_times", lambda _: ())
-    registry = cast("Registry", SimpleNamespace(versions=lambda _: [SimpleNamespace(tags={"as_of": CARD["as_of"]})]))
+    monkeypatch.setattr(retraining, "training_times", lambda _: (FIRST,))
+    registry = cast("Registry", SimpleNamespace(versions=lambda _: [OF_SCORED]))
     policy = POLICY.model_copy(update={"every_days": 1, "mode": "act", "promote": False})
     context, scored = at(tmp_path, 0, retraining=policy)
     assert retraining.why_not_to_promote(context) is None
@@ -231,6 +233,31 @@ def test_a_decision_to_retrain_only_leaves_promotion_to_people(tmp_path: Path, m
     assert held == "the decision at 2026-03-01T00:00:00Z was to retrain and not to promote"
     advising = policy.model_copy(update={"mode": "advise"})
     assert retraining.why_not_to_promote(at(tmp_path, 1, retraining=advising)[0]) is None
+
+
+def test_the_same_rows_are_no_reason_to_train_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    matured = [FIRST - timedelta(days=30 * n) for n in (1, 2)]
+    monkeypatch.setattr(retraining, "training_times", lambda _: tuple(matured))
+    seen = {"start": int(matured[0].timestamp() * 1e6), "step": 1, "count": 1}
+    newer = SimpleNamespace(version="4", tags={"as_of": "2026-02-20T00:00:00Z"})
+    learnt = {"times": {"final": [seen]}}
+    registry = cast("Registry", SimpleNamespace(versions=lambda _: [newer, OF_SCORED], document=lambda *_: learnt))
+    policy = POLICY.model_copy(update={"new_times": 1, "cool_down_days": 0})
+    verdict, refused = drift.Verdict("ok", ""), Estimate(None, "refused")
+
+    def decide(day: int) -> Decision:
+        context, scored = at(tmp_path, day, retraining=policy)
+        return retraining.decide_retraining(context, registry, scored, [], verdict, None, refused)
+
+    assert decide(0).action == "retrain_and_promote"  # the challenger, which lost, has learnt from one of the two
+    matured.pop()
+    assert decide(1) == Decision(
+        "none",
+        (
+            "labels of 1 as-of time(s) have matured since it was trained",
+            "but labels of no new as-of time have matured since the last training, and 1 are needed",
+        ),
+    )
 
 
 def test_only_labels_that_had_matured_at_t_are_known_at_t(tmp_path: Path) -> None:

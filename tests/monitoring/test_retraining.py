@@ -71,6 +71,18 @@ def test_each_brake_holds_what_fired_and_says_both(trained: tuple[float, ...], b
     assert found.reasons == ("labels of 4 as-of time(s) have matured since it was trained", brake)
 
 
+@pytest.mark.parametrize(
+    ("unlearnt", "least", "had"), [(0, 1, "no new as-of time"), (1, 2, "only 1 new as-of time(s)")]
+)
+def test_too_few_new_labels_are_a_brake(unlearnt: int, least: int, had: str) -> None:
+    fired = replace(QUIET, age=31.0, unlearnt=unlearnt)
+    policy = POLICY.model_copy(update={"least_new_times": least})
+    brake = f"but labels of {had} have matured since the last training, and {least} are needed"
+    assert decide(fired, policy) == Decision("none", ("the model is 31 days old, and is trained every 30", brake))
+    assert decide(replace(fired, unlearnt=least), policy).action == "retrain_and_promote"
+    assert decide(fired, policy.model_copy(update={"least_new_times": 0})).action == "retrain_and_promote"
+
+
 def test_a_regression_falls_short_upwards() -> None:
     worse = replace(QUIET, metric="rmse", promised=10.0, realised=11.5)
     assert decide(worse, POLICY).reasons == ("the realised rmse of 11.5 is 15% worse than the gate promised",)

@@ -12,18 +12,19 @@ from tidemill.core.time import format_time, parse_time
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.read import read_arrow, version_of
 from tidemill.data.schema import delta_schema
-from tidemill.models.card import times_of
+from tidemill.models.card import CARD, times_of
 from tidemill.monitoring import drift
 from tidemill.monitoring.retraining import NONE, RETRAIN, Decision, Signals, decide
 from tidemill.monitoring.tables import DECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from typing import Any
 
     from tidemill.cli.context import Context
     from tidemill.cli.judging import Scored
-    from tidemill.models.registry import Registry
+    from tidemill.models.registry import Registry, Version
     from tidemill.monitoring.performance import Known
     from tidemill.stats.expected import Estimate
 
@@ -41,7 +42,10 @@ def decide_retraining(
 ) -> Decision:
     """Whether to retrain, by what is known at T; kept with its reasons."""
     card, metric = scored.card, context.use_case.metric
-    seen = set(times_of(card, "final"))
+    matured, versions = training_times(context), _trained(context, registry)
+    newest = card
+    if versions and versions[-1].version != scored.version.version:
+        newest = registry.document(versions[-1], CARD)
     earlier = [row["drift"] for row in _decisions(context)]
     decision = decide(
         Signals(
@@ -53,13 +57,10 @@ def decide_retraining(
             baseline=None if known is None else known.baseline,
             promised=card["gate_value"],
             promised_then=None if known is None else known.promised,
-            new_times=len([t for t in training_times(context) if t not in seen]),
+            new_times=_unlearnt(matured, card),
             age=_days(context, card["as_of"]),
-            trained=tuple(
-                _days(context, v.tags["as_of"])
-                for v in registry.versions(context.use_case.name)
-                if parse_time(v.tags["as_of"]) <= context.as_of
-            ),
+            trained=tuple(_days(context, v.tags["as_of"]) for v in versions),
+            unlearnt=_unlearnt(matured, newest) if versions else None,
         ),
         context.config.retraining,
     )
@@ -110,6 +111,18 @@ def _decisions(context: Context) -> list[dict[str, Any]]:
     where = (pc.field("use_case") == context.use_case.name) & (pc.field("as_of") < context.as_of)
     rows = sorted(read_arrow(context.lake, DECISIONS, where=where).to_pylist(), key=lambda row: row["decided_at"])
     return sorted({row["as_of"]: row for row in rows}.values(), key=lambda row: row["as_of"])
+
+
+def _trained(context: Context, registry: Registry) -> list[Version]:
+    """The versions that were trained at T or before, the newest training last."""
+    found = [v for v in registry.versions(context.use_case.name) if parse_time(v.tags["as_of"]) <= context.as_of]
+    return sorted(found, key=lambda v: (parse_time(v.tags["as_of"]), int(v.version)))
+
+
+def _unlearnt(matured: Sequence[datetime], card: Mapping[str, Any]) -> int:
+    """How many of the times with matured labels a training has not learnt from."""
+    seen = set(times_of(card, "final"))
+    return sum(1 for t in matured if t not in seen)
 
 
 def _days(context: Context, text: str) -> float:

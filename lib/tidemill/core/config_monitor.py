@@ -109,6 +109,7 @@ class Retraining(Section):
     least_importance: Share
     worse_than_promised: Annotated[float, Field(gt=0)] | None
     new_times: Positive | None
+    least_new_times: Annotated[int, Field(ge=0)] = 1
     cool_down_days: Annotated[int, Field(ge=0)]
     budget_days: Positive
     budget: Positive

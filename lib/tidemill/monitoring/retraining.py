@@ -31,10 +31,12 @@ class Signals:
         expected: its value as estimated before labels, or None.
         baseline: that of the one-feature baseline on the rows with labels, or None.
         promised: the champion's value on its gate rows.
-        promised_then: that of the model whose scores were realised, which may be an earlier one; None for the champion.
         new_times: as-of times that matured since the model was trained.
         age: days since the model was trained.
         trained: days since each training, of any version.
+        promised_then: that of the model whose scores were realised, which may be an earlier one; None for the champion.
+        unlearnt: as-of times with matured labels that the newest training, of any version, has not learnt from; None
+            where nothing was trained.
     """
 
     drift: Sequence[str]
@@ -48,6 +50,7 @@ class Signals:
     age: float
     trained: Sequence[float] = ()
     promised_then: float | None = None
+    unlearnt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ def _triggers(signals: Signals, policy: Retraining) -> list[str]:
 
 def _brakes(signals: Signals, policy: Retraining) -> list[str]:
     found = []
+    if signals.unlearnt is not None and signals.unlearnt < policy.least_new_times:
+        had = "no new as-of time" if signals.unlearnt == 0 else f"only {signals.unlearnt} new as-of time(s)"
+        found.append(
+            f"but labels of {had} have matured since the last training, and {policy.least_new_times} are needed"
+        )
     newest = min(signals.trained, default=None)
     if newest is not None and newest < policy.cool_down_days:
         found.append(f"but the last training is {newest:.0f} days old, and {policy.cool_down_days} lie between two")
