@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tidemill.stats.bins import Bins
 
 WINDOWS = (1, 3, 7)
+_STILL = 1 / 3  # of a mean's movement, at least, has to be the judged day's own: what only was odd is told already
 _SURE = 1e-6  # among movements as sure as that, the plainest and largest is told
 
 
@@ -116,6 +117,9 @@ def oddest(usual: Usual, newest: Sequence[Day], least: Least) -> Odd:
         variation = usual.variations[figure.what, figure.name]
         for span in spans:
             apart, tail = variation.tail(figure.values[span], places[span], float(np.mean(figure.noise[span])))
+            today = figure.values[-1] - variation.expected(places[-1:])[0]
+            if today * math.copysign(1.0, apart) < _STILL * abs(apart):
+                continue
             foretold = float(np.mean(variation.expected(places[span])))
             size, words = _movement(figure, foretold, foretold + apart, least)
             if size >= 1:
