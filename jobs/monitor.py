@@ -16,6 +16,7 @@ from tidemill.cli import (
     outputs,
     retraining,
     showing,
+    source_drift,
     telling,
     track,
 )
@@ -25,6 +26,7 @@ from tidemill.cli.job import main
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.core.failpoints import failpoint
 from tidemill.monitoring import drift
+from tidemill.monitoring.estimation import effect_of
 from tidemill.monitoring.shortfall import find_shortfalls
 
 if TYPE_CHECKING:
@@ -51,16 +53,18 @@ def _judge(context: Context) -> Result:
     with judging.scored_rows(context, scored) as rows:
         together = jointly.find_joint_drift(context, scored, rows)
         moved = replace(drifting.find_drift(context, scored, rows), outputs=came_out, joint=together)
-    found = moved.features
-    verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card))
+    moved = replace(moved, sources=source_drift.find_source_drift(context))
+    found, expected = moved.features, monitoring.expect(context, scored)
+    effect = effect_of(context.use_case.metric, scored.card["gate_value"], expected)
+    verdict = drift.decide(found, context.config.monitor, retraining.importance(scored.card), effect)
     realised = monitoring.realise(context, registry, scored)
     matured = maturing.judge_due(context, registry, due)
     known = track.known_performance(context, matured)
-    expected = monitoring.expect(context, scored)
     decision = retraining.decide_retraining(context, registry, scored, found, verdict, known, expected)
     turned = track.turned_out(context, matured)
     fallen = find_shortfalls(context.use_case.metric, turned, context.config.monitor)
     raised = alerting.find_alerts(context, scored, moved, fallen)
+    raised += [alert for source in moved.sources for alert in source.alerts]
     points = track.track_points(context, matured)
     shown = showing.find_shown(context, scored, found, fallen, matured)
     report = monitoring.write_report(

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from tidemill.cli.auditing import audit, refuse_leaks
 from tidemill.cli.job import main
 from tidemill.cli.plan import training_times
+from tidemill.cli.reference import keep_references
 from tidemill.cli.result import OK, SKIPPED, Result
 from tidemill.cli.retraining import why_not_to_train
 from tidemill.cli.training import (
@@ -67,7 +68,8 @@ def run(context: Context) -> Result:
         card = build_card(use_case, found, gate, plan, identity, context.as_of, settings.of_fits())
         card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
         held = column_statistics(rows, training_sets_table(use_case).columns)
-        documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: {"training_set_id": identity, **held}}
+        held |= {"training_set_id": identity, "profile": keep_references(context, identity)}
+        documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: held}
         context.progress.say("exporting the best")
         with TemporaryDirectory(dir=registry.temporary) as folder:
             best, classes = found.finalists[0].model, use_case.classes

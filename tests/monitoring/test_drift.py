@@ -10,8 +10,11 @@ from tidemill.core.config_monitor import Least, Monitor
 from tidemill.monitoring import drift
 from tidemill.monitoring.calibration import learn, oddest
 from tidemill.monitoring.drift import Drift, Verdict, Watched, compare, decide
+from tidemill.monitoring.estimation import effect_of
 from tidemill.monitoring.figures import Day
 from tidemill.stats.bins import NUMBER, TEXT, Bins
+from tidemill.stats.expected import Estimate
+from tidemill.stats.intervals import Interval
 from tidemill.stats.sketch import Sketch
 from tidemill.stats.tails import discoveries
 
@@ -124,6 +127,12 @@ def test_a_broken_unit_alerts_at_once() -> None:
     assert found.psi > 1
 
 
+def test_one_odd_day_is_not_told_again_by_the_means_of_the_days_after_it() -> None:
+    broken = Day(QUIET, (0, 0, 0, 0, 0, 0, 0, 0, 0, 5_000), 0)
+    assert judged(lambda w: [broken, *(w.day(0, QUIET + n) for n in (1, 2))]).verdict == "ok"
+    assert judged(lambda w: [broken, *(w.day(0, QUIET + n, 0.25) for n in (1, 2))], reported=2).verdict == "alert"
+
+
 def test_missing_values_are_called_so() -> None:
     def empty(world: World) -> list[Day]:
         day = world.day(0, QUIET)
@@ -186,6 +195,22 @@ def test_one_verdict_over_all_by_importance() -> None:
     assert decide(found, LIMITS, {"c1": 1.0}).verdict == "warn"
     assert decide(found[2:], LIMITS).verdict == "ok"
     assert decide([made("a", "alert")] * 2, LIMITS).verdict == "alert"
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected", "words"),
+    [
+        ("roc_auc", 0.71, "the expected roc_auc of 0.71 is 0.03 worse than the 0.74 that the gate promised"),
+        ("roc_auc", 0.75, "the expected roc_auc of 0.75 is no worse than the 0.74 that the gate promised"),
+        ("rmse", 0.8, "the expected rmse of 0.8 is 0.06 worse than the 0.74 that the gate promised"),
+    ],
+)
+def test_a_verdict_says_what_is_expected_of_the_metric(metric: str, expected: float, words: str) -> None:
+    estimate = Estimate(Interval(expected, expected - 0.01, expected + 0.01), "")
+    found = decide([made("a", "ok")], LIMITS, effect=effect_of(metric, 0.74, estimate))
+    assert found == Verdict("ok", f"none of 1 features has moved beyond what is usual; {words}")
+    assert effect_of(metric, 0.74, Estimate(None, "refused")) == ""
+    assert decide([made("a", "ok")], LIMITS).reason == "none of 1 features has moved beyond what is usual"
 
 
 def test_missing_and_new_values_are_findings_of_their_own_kind() -> None:

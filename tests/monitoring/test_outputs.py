@@ -10,10 +10,12 @@ import pyarrow as pa
 import pytest
 from monitoring.test_drift import LIMITS
 from monitoring.test_drifting import profiled
-from tidemill.cli import outputs, profiling
+from tidemill.cli import drifting, outputs, profiling, reference
+from tidemill.cli.drifting import Moved, commit_drift
 from tidemill.cli.judging import Scored
 from tidemill.cli.skew import find_online_skew
 from tidemill.core.config import Layout
+from tidemill.core.time import format_time
 from tidemill.data.commit import commit, derived_batch
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake
@@ -46,14 +48,16 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     gate = pa.concat_tables([scores(day) for day in range(TRAINED - GATE, TRAINED)])
     trained = pa.concat_tables([labels(day) for day in range(TRAINED)])
     tables = {"gate": gate, "trained": trained}
-    monkeypatch.setattr(outputs, "gate_scores_table", lambda _: "gate")
-    monkeypatch.setattr(outputs, "training_sets_table", lambda _: "trained")
-    monkeypatch.setattr(outputs, "predictions_table", lambda _: "predictions")
+    monkeypatch.setattr(reference, "gate_scores_table", lambda _: "gate")
+    monkeypatch.setattr(reference, "training_sets_table", lambda _: "trained")
+    monkeypatch.setattr(outputs, "predictions_table", lambda _: SimpleNamespace(label="gold.shop_predictions"))
+    monkeypatch.setattr(drifting, "predictions_table", lambda _: SimpleNamespace(label="gold.shop_predictions"))
+    monkeypatch.setattr(outputs, "labels_table", lambda *_: SimpleNamespace(label="gold.shop_labels"))
     monkeypatch.setattr(profiling, "build_table_profiles", lambda *a: profiled(tables[a[2]], a[3]))
     monkeypatch.setattr(outputs, "build_frame_profiles", profiled)
 
-    def read(_: Any, __: Any, table: str) -> Any:
-        assert table == "predictions"
+    def read(_: Any, __: Any, table: Any) -> Any:
+        assert table.label == "gold.shop_predictions"
         return SimpleNamespace(where=lambda _: scores(world["day"], world["shift"].get(world["day"], 0.0)))
 
     monkeypatch.setattr(outputs, "read", read)
@@ -89,10 +93,12 @@ def judge(root: Path, world: dict[str, Any], day: int, **changed: Any) -> dict[s
         progress=SimpleNamespace(say=lambda _: None),
     )
     seen = {"start": int(FIRST.timestamp() * 1e6), "step": 86_400_000_000, "count": TRAINED}
-    card = {"training_set_id": "t1", "times": {"final": [seen]}}
+    as_of = format_time(FIRST + timedelta(days=TRAINED - 1))
+    card = {"training_set_id": "t1", "times": {"final": [seen]}, "as_of": as_of}
     batches = (derived_batch(table, {"day": day}) for table in (DRIFT, PERFORMANCE))
     scored = Scored("champion", cast("Any", SimpleNamespace(version="1")), card, (), ("p",), 1_000, *batches)
     found = outputs.find_output_drift(cast("Context", context), scored)
+    commit_drift(cast("Context", context), scored, Moved([], None, found))
     return {d.kind: d for d in found}
 
 
@@ -120,6 +126,20 @@ def test_another_share_of_positives_is_a_finding_of_its_own(tmp_path: Path, worl
     assert found["label_drift"].bins.column == "label"
     assert found["label_drift"].current.rows == 1_000
     assert found["prediction_drift"].verdict == "ok"
+
+
+def test_the_same_newest_labels_are_not_odd_for_one_more_day_at_each_run(tmp_path: Path, world: dict[str, Any]) -> None:
+    world["share"] |= dict.fromkeys(range(TRAINED + 2, TRAINED + 9), 0.29)
+    found = [judge(tmp_path, world, day)["label_drift"] for day in range(TRAINED + 5, TRAINED + 9)]
+    assert {d.day for d in found} == {(FIRST + timedelta(days=TRAINED + 2)).date()}
+    assert [d.verdict for d in found] == ["warn"] * 4
+    assert {d.reason for d in found} == {found[0].reason}
+    world["matured"] = range(TRAINED, TRAINED + 4)  # a new day, and then another one
+    assert judge(tmp_path, world, TRAINED + 9)["label_drift"].verdict == "warn"
+    world["matured"] = range(TRAINED, TRAINED + 5)
+    lasting = judge(tmp_path, world, TRAINED + 10)["label_drift"]
+    assert lasting.verdict == "alert"
+    assert lasting.reason.endswith("the 3. day in a row")
 
 
 def test_without_newer_labels_there_is_nothing_to_say_of_them(tmp_path: Path, world: dict[str, Any]) -> None:

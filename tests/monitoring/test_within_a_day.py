@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 import pytest
 from monitoring.test_drift import LIMITS
 from monitoring.test_drifting import Frame, profiled
-from tidemill.cli import drifting, judging, profiling
+from tidemill.cli import days, drifting, judging, profiling, reference
+from tidemill.cli.days import a_day_apart, clock_of
 from tidemill.cli.judging import Scored
-from tidemill.cli.profiling import a_day_apart, clock_of
 from tidemill.core.config import Layout
+from tidemill.core.time import format_time
 from tidemill.data.commit import derived_batch
 from tidemill.data.read import read_arrow
 from tidemill.data.tables import Lake
@@ -42,9 +43,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     training = pa.concat_tables([hour(FIRST + n * STEP) for n in range(DAYS * 4)])
     monkeypatch.setattr(profiling, "build_table_profiles", lambda *a: profiled(training, a[3]))
     monkeypatch.setattr(drifting, "build_frame_profiles", lambda rows, wanted: profiled(rows.table, wanted))
-    monkeypatch.setattr(drifting, "training_sets_table", lambda _: None)
+    monkeypatch.setattr(reference, "training_sets_table", lambda _: None)
+    monkeypatch.setattr(drifting, "view_table", lambda _: SimpleNamespace(label="gold.load_v1"))
+    monkeypatch.setattr(drifting, "predictions_table", lambda _: SimpleNamespace(label="gold.shop_predictions"))
     monkeypatch.setattr(judging, "gold_builder", lambda _: None)
-    monkeypatch.setattr(profiling, "predictions_of", lambda *_: dict.fromkeys(asked["scored"]))
+    monkeypatch.setattr(days, "predictions_of", lambda *_: dict.fromkeys(asked["scored"]))
 
     def one_hour(rows: pa.Table, wanted: Any) -> Any:
         of_hour = pc.is_in(pc.hour(rows["event_timestamp"]), pa.array([6]))
@@ -72,8 +75,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def judge(root: Path, at: datetime) -> drifting.Moved:
+    features = [SimpleNamespace(name="load")]
     use_case = SimpleNamespace(
-        name="shop", slices=(), grid=SimpleNamespace(every=STEP), features=[SimpleNamespace(name="load")]
+        name="shop",
+        slices=(),
+        grid=SimpleNamespace(every=STEP),
+        features=features,
+        views=(SimpleNamespace(columns=features),),
     )
     context = SimpleNamespace(
         lake=Lake(root, f"run-{at:%Y%m%d%H}", Layout(buckets=1, period="all")),
@@ -86,7 +94,7 @@ def judge(root: Path, at: datetime) -> drifting.Moved:
         progress=SimpleNamespace(say=lambda _: None),
     )
     batches = (derived_batch(table, {"at": f"{at}"}) for table in (DRIFT, PERFORMANCE))
-    card = {"training_set_id": "t1"}
+    card = {"training_set_id": "t1", "as_of": format_time(FIRST + timedelta(days=DAYS))}
     scored = Scored("champion", cast("Any", SimpleNamespace(version="1")), card, (), (f"p{at}",), 300, *batches)
     made = cast("Context", context)
     with judging.scored_rows(made, scored) as rows:
@@ -122,7 +130,7 @@ def test_some_times_of_day_are_compared_with_the_same_times_of_day(tmp_path: Pat
     assert [d.verdict for d in verdicts] == ["ok", "ok", "ok"]
     assert {d.current.rows for d in verdicts} == {300}
     names = set(read_arrow(Lake(tmp_path, "reader"), PROFILES, ["profile"])["profile"].to_pylist())
-    assert names == {"training set t1 at 6:00:00 on 10 bins", "scored by version 1 in 24 hours at 6:00:00 on 10 bins"}
+    assert names == {"training set t1 at 6:00:00 on 10 bins", "scored rows in 24 hours at 6:00:00 on 10 bins"}
 
 
 def test_times_of_day_that_are_others_every_day_are_compared_with_all() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from tidemill.cli.profiling import DAY, within_a_day
+from tidemill.cli.days import DAY, within_a_day
 from tidemill.core.time import MICROSECOND
 from tidemill.data.read import read
 from tidemill.models.card import times_of

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark import StorageLevel
 
+from tidemill.cli.days import judged_times
 from tidemill.cli.models import scoring_versions
 from tidemill.cli.plan import gold_builder, predictions_of, test_times
-from tidemill.cli.profiling import judged_times
 from tidemill.core.failpoints import failpoint
 from tidemill.core.time import format_time
 from tidemill.data.commit import derived_batch, ledgered

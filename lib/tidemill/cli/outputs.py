@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from tidemill.cli.drifting import reported_before
-from tidemill.cli.plan import predictions_of, training_times
-from tidemill.cli.profiling import (
+from tidemill.cli.days import (
     DAY,
     clock_of,
     day_of,
     days_of,
     event_of,
+    judged_day,
+    judged_days,
     judged_times,
-    keep_profiles,
-    kept_profiles,
-    profile_name,
-    reference_profiles,
-    scored_name,
-    season_and_year,
     within_a_day,
 )
+from tidemill.cli.plan import predictions_of, training_times
+from tidemill.cli.profiling import keep_profiles, kept_profiles, scored_name
+from tidemill.cli.reference import gate_profiles, label_profiles
+from tidemill.cli.reported import reported
+from tidemill.core.time import parse_time
 from tidemill.data.profile_rows import from_row
 from tidemill.data.profile_work import Wanted, merged
 from tidemill.data.profiles import build_frame_profiles
@@ -32,10 +31,13 @@ from tidemill.data.read import read
 from tidemill.features.gold import label_batches, read_labels
 from tidemill.features.labels import LABEL
 from tidemill.features.pairs import AS_OF
+from tidemill.features.tables import labels_table
 from tidemill.models.card import times_of
-from tidemill.models.tables import PREDICTION, SCORE, gate_scores_table, predictions_table, training_sets_table
+from tidemill.models.tables import PREDICTION, SCORE, predictions_table
 from tidemill.monitoring import drift
 from tidemill.monitoring.calibration import WINDOWS
+from tidemill.monitoring.quiet import Period, calendar_of, period_of
+from tidemill.monitoring.volume import ALL_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
 
     from tidemill.cli.context import Context
     from tidemill.cli.judging import Scored
+    from tidemill.cli.reported import Reported
     from tidemill.data.profile_rows import ColumnProfile
+    from tidemill.monitoring.quiet import Calendar
     from tidemill.stats.bins import Bins
 
 
@@ -54,26 +58,33 @@ def find_output_drift(context: Context, scored: Scored) -> list[drift.Drift]:
 
     A column is held against its own variation where the reference has days enough. The gate has few: until then the
     first days that the version scored count as quiet, too, and before there are enough of them stated limits decide.
+    Scores of another version are other scores, so that each version needs days of its own.
     """
-    reported = reported_before(context, scored.version)
-    season, year = season_and_year(context)
+    told, limits = reported(context, scored.version.version), context.config.monitor
+    times = [t for t in predictions_of(context, scored.version.version) if t <= context.as_of]
+    numbered = calendar_of(context.use_case.grid.every, (judged_day(context, t) for t in times))
     said = (SCORE, PREDICTION) if scored.card.get("classes") else (SCORE,)
-    found = [*(_scores(context, scored, reported, column) for column in said), _labels(context, scored, reported)]
-    return drift.compare([w for w in found if w is not None], season, context.config.monitor, year)
+    found = [_scores(context, scored, told, numbered, column) for column in said]
+    found.append(_labels(context, scored, told, numbered))
+    season = numbered.season(limits.season_days)
+    return drift.compare([w for w in found if w is not None], season, limits, numbered.year)
 
 
-def _scores(context: Context, scored: Scored, reported: dict[str, int], column: str) -> drift.Watched | None:
-    identity, version = scored.card["training_set_id"], scored.version.version
+def _scores(context: Context, scored: Scored, told: Reported, numbered: Calendar, column: str) -> drift.Watched | None:
+    version, limits = scored.version.version, context.config.monitor
     times = judged_times(context, version)
     clock = clock_of(context, times)
-    name = profile_name(context, f"gate {column}s of training set {identity}", clock)
-    reference = reference_profiles(context, gate_scores_table(context.use_case), identity, name, (column,), clock=clock)
+    reference = gate_profiles(context, scored.card["training_set_id"], column, clock)
     if not scored.population or not reference:
         return None
     name = scored_name(context, f"{column}s of version {version}", clock)
     current = _score_profiles(context, scored, name, column, _bins(reference), times)
-    few = max(0, context.config.monitor.quiet_days - len(reference))
-    return _watched(context, reference, current[:-1][:few], current[:-1][few:] + current[-1:], reported)
+    table = predictions_table(context.use_case).label
+    odd = told.odd(table, column) | told.odd(table, ALL_ROWS)
+    judged = judged_days(context, current, numbered, column, odd)
+    trained = judged_day(context, parse_time(scored.card["as_of"]))
+    period = period_of(days_of(context, reference, numbered, column), judged, trained, limits.quiet_days)
+    return _watched(context, reference, current[-1], period, told, table)
 
 
 def _score_profiles(
@@ -89,21 +100,24 @@ def _score_profiles(
         return build_frame_profiles(rows, Wanted((column,), AS_OF, bins={column: bins}))
 
     keep_profiles(context, name, context.as_of, {"scores": batches, **context.again}, build)
-    return kept_profiles(context, name, judged=True)
+    return kept_profiles(context, name, {column: bins}, judged=True)
 
 
-def _labels(context: Context, scored: Scored, reported: dict[str, int]) -> drift.Watched | None:
+def _labels(context: Context, scored: Scored, told: Reported, numbered: Calendar) -> drift.Watched | None:
     times = _newer(context, scored)
     clock = clock_of(context, times)
     if not times:
         return None
-    use_case, identity = context.use_case, scored.card["training_set_id"]
-    name = profile_name(context, f"labels of training set {identity}", clock)
-    reference = reference_profiles(context, training_sets_table(use_case), identity, name, (LABEL,), clock=clock)
+    use_case = context.use_case
+    reference = label_profiles(context, scored.card["training_set_id"], clock)
     rows = read_labels(context.spark, context.lake, use_case.name, use_case.label, times)
     made = build_frame_profiles(rows, Wanted((LABEL,), AS_OF, bins={LABEL: _bins(reference)}))
     newest = sorted((from_row(row.asDict()) for row in made.toLocalIterator()), key=day_of)
-    return _watched(context, reference, [], newest, reported) if newest else None
+    if not newest:
+        return None
+    quiet, later = (days_of(context, side, numbered, LABEL) for side in (reference, newest))
+    table = labels_table(use_case.name, use_case.label).label
+    return _watched(context, reference, newest[-1], Period(quiet, later), told, table)
 
 
 def _newer(context: Context, scored: Scored) -> list[datetime]:
@@ -125,21 +139,23 @@ def _newer(context: Context, scored: Scored) -> list[datetime]:
 def _watched(
     context: Context,
     reference: Sequence[ColumnProfile],
-    quiet: Sequence[ColumnProfile],
-    newest: Sequence[ColumnProfile],
-    reported: dict[str, int],
+    now: ColumnProfile,
+    period: Period,
+    told: Reported,
+    table: str,
 ) -> drift.Watched:
     (whole,) = merged(p.of_all_days for p in reference)
-    column, bins = whole.key.column, _bins(reference)
+    column, day = whole.key.column, day_of(now)
     return drift.Watched(
-        bins,
+        _bins(reference),
         whole.sketch,
-        newest[-1].sketch,
-        days_of(context, [*reference, *quiet], column),
-        days_of(context, newest, column),
-        reported.get(column, 0),
-        event_of(context, column, day_of(newest[-1])),
+        now.sketch,
+        *period,
+        told.before(table, column, day),
+        event_of(context, column, day),
         drift.LABELS if column == LABEL else drift.PREDICTIONS,
+        table,
+        day,
     )
 
 

@@ -21,6 +21,7 @@ from tidemill.stats.tails import discoveries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from tidemill.core.config_monitor import Monitor
     from tidemill.monitoring.calibration import Odd
@@ -51,6 +52,8 @@ class Watched:
         reported: on how many judged days directly before it was reported.
         event: why it may do as it likes on the judged day, or empty.
         kind: `drift` of a feature, `prediction_drift` or `label_drift`.
+        table: that it is a column of, as `layer.name`.
+        day: which day is judged.
     """
 
     bins: Bins
@@ -61,6 +64,8 @@ class Watched:
     reported: int = 0
     event: str = ""
     kind: str = MOVED
+    table: str = ""
+    day: date | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,8 @@ class Drift:
         verdict: `ok`, `warn`, `alert` or `insufficient`.
         reason: the verdict in a sentence.
         kind: `drift`, of a feature also `missing_values` or `new_values`; `prediction_drift` or `label_drift`.
+        table: that it is a column of, as `layer.name`.
+        day: which day was judged.
     """
 
     bins: Bins
@@ -84,6 +91,8 @@ class Drift:
     verdict: VerdictName
     reason: str
     kind: str = MOVED
+    table: str = ""
+    day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -126,14 +135,22 @@ def compare(watched: Sequence[Watched], season: int, limits: Monitor, year: floa
     ]
 
 
-def decide(found: Sequence[Drift], limits: Monitor, importance: Mapping[str, float] | None = None) -> Verdict:
+def decide(
+    found: Sequence[Drift], limits: Monitor, importance: Mapping[str, float] | None = None, effect: str = ""
+) -> Verdict:
     """The verdict over all columns: an alert where enough of what the model relies on is, else a warning.
 
     Args:
         found: the columns.
         limits: the settings.
         importance: of each column for the model, at least 0, in any unit; None where all count alike.
+        effect: on the metric, as expected, in words that go on with the reason; or empty.
     """
+    verdict = _over_all(found, limits, importance)
+    return Verdict(verdict.verdict, f"{verdict.reason}; {effect}") if effect else verdict
+
+
+def _over_all(found: Sequence[Drift], limits: Monitor, importance: Mapping[str, float] | None) -> Verdict:
     by = {v: [d.bins.column for d in found if d.verdict == v] for v in (ALERT, WARN, INSUFFICIENT)}
     if len(by[INSUFFICIENT]) == len(found):
         return Verdict(INSUFFICIENT, "there are too few scored rows to judge")
@@ -222,12 +239,11 @@ def _drift(
     what: str = "",
     name: str = "",
 ) -> Drift:
-    kind = column.kind
-    if kind == MOVED and what == MISSING:
-        kind = MISSING_VALUES
-    elif kind == MOVED and what == SHARE and name == OTHER and column.bins.kind == TEXT:
+    kind = MISSING_VALUES if column.kind == MOVED and what == MISSING else column.kind
+    if kind == MOVED and (what, name, column.bins.kind) == (SHARE, OTHER, TEXT):
         kind = NEW_VALUES
-    return Drift(column.bins, column.reference, column.current, psi, tail, verdict, reason, kind)
+    sides = (column.reference, column.current)
+    return Drift(column.bins, *sides, psi, tail, verdict, reason, kind, column.table, column.day)
 
 
 def _some(names: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from tidemill.models.class_columns import entropy_of, loss_of
-from tidemill.models.specs import MULTICLASS, REGRESSION
+from tidemill.models.specs import HIGHER_IS_BETTER, MULTICLASS, REGRESSION
 from tidemill.models.tables import PROBABILITIES
 from tidemill.monitoring.performance import score_bins
 from tidemill.stats.expected import Estimate, estimate_mean, estimate_rmse, estimate_roc_auc
@@ -53,6 +53,16 @@ def estimate(known: DataFrame, scored: DataFrame, task: str, realised: float) ->
 def _where_told(place: Column, said: Column) -> Column:
     """The bin of what a score says; null where there is none, which `least` and `greatest` would pass over."""
     return F.when(said.isNotNull(), place)
+
+
+def effect_of(metric: str, promised: float, expected: Estimate) -> str:
+    """What is expected of a metric before labels, beside what the gate promised, in words; empty where nothing is."""
+    if expected.value is None:
+        return ""
+    value = expected.value.estimate
+    short = promised - value if HIGHER_IS_BETTER[metric] else value - promised
+    how = f"{short:.3g} worse than" if short > 0 else "no worse than"
+    return f"the expected {metric} of {value:.3g} is {how} the {promised:.3g} that the gate promised"
 
 
 def _estimate_rmse(known: DataFrame, scored: DataFrame) -> Estimate:

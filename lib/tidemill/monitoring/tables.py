@@ -68,6 +68,8 @@ DRIFT = Table(
         ("judged_at", "timestamp"),
         ("kind", "string"),
         ("auc", "double"),
+        ("table", "string"),  # that the feature is a column of: of gold, or of a source
+        ("day", "date"),  # which day of it was judged
     ),
     evolves=True,  # it has not always told the distances beside the index, when it was judged, nor what it is of
 )

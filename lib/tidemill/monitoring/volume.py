@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from tidemill.core.config_monitor import Monitor
     from tidemill.monitoring.figures import Day
 
+ALL_ROWS = "all rows"  # what is said of their number stands beside what is said of columns
 _LEAST = 0.2  # of the usual rows
 _TAIL = 1e-3
 
 
-def odd_volume(quiet: Sequence[Day], newest: Sequence[Day], season: int, limits: Monitor) -> str | None:
+def odd_volume(
+    quiet: Sequence[Day], newest: Sequence[Day], season: int, limits: Monitor, what: str = "rows were scored"
+) -> str | None:
     """What is odd about the number of rows of the newest day, in a sentence; None where nothing is.
 
     The logarithm of a day's rows is held against its own variation over the quiet days; changes of less than a fifth
@@ -31,8 +34,9 @@ def odd_volume(quiet: Sequence[Day], newest: Sequence[Day], season: int, limits:
         newest: judged days, the one that is judged last.
         season: days after which the same may be expected again.
         limits: the settings.
+        what: the rows are, in words.
     """
-    days, later = ([d for d in side if d.rows] for side in (quiet, newest[:-1]))
+    days, later = quiet, newest[:-1]
     if len(days) < limits.quiet_days or not newest:
         return None
     day, usual = newest[-1], _usual(days, newest[-1], season)
@@ -40,7 +44,7 @@ def odd_volume(quiet: Sequence[Day], newest: Sequence[Day], season: int, limits:
         return None
     if len(later) >= limits.quiet_days and not _odd(later, day, season):
         return None
-    return f"{day.rows:,} rows were scored, and {usual:,.0f} are usual"
+    return f"{day.rows:,} {what}, and {usual:,.0f} are usual"
 
 
 def _odd(known: Sequence[Day], day: Day, season: int) -> bool:
@@ -54,6 +58,6 @@ def _usual(known: Sequence[Day], day: Day, season: int) -> float:
 
 def _apart(known: Sequence[Day], day: Day, season: int) -> tuple[float, float]:
     """How far the logarithm of a day's rows lies from what other days foretell, and the tail of that."""
-    values, places = np.log([d.rows for d in known]), np.array([d.place for d in known])
-    usual = variation_of(values, places, 1 / float(np.mean([d.rows for d in known])), season)
+    rows, places = np.array([max(d.rows, 1) for d in known]), np.array([d.place for d in known])
+    usual = variation_of(np.log(rows), places, 1 / float(np.mean(rows)), season)
     return usual.tail(np.log([max(day.rows, 1)]), np.array([day.place]), 1 / max(day.rows, 1))
