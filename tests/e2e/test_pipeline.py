@@ -247,6 +247,10 @@ def test_statistics_of_the_training_set_lie_beside_the_card(done: Done) -> None:
     assert columns["customer"]["distinct"] == pytest.approx(len({row["customer"] for row in table}), rel=0.1)
     assert columns["event_timestamp"]["min"] == "2024-01-11T00:00:00Z"
     assert {c["nulls"] for c in columns.values()} == {c["not_finite"] for c in columns.values()} == {0}
+    profile = found["profile"]
+    assert profile.keys() == {"recency_days", "events_count_10d", "amount_sum_10d", "label"}
+    assert {(p["rows"], sum(p["counts"])) for p in profile.values()} == {(len(table), len(table))}
+    assert [profile["amount_sum_10d"]["quantiles"][n] for n in (0, -1)] == [min(sums), max(sums)]
 
 
 def test_a_training_that_died_after_registering_is_finished_by_the_next_run(done: Done) -> None:
