@@ -11,6 +11,7 @@ from tidemill.cli.retraining import importance
 from tidemill.cli.track import known_rows
 from tidemill.core.time import EPOCH, format_time
 from tidemill.data.read import read_arrow, version_of
+from tidemill.data.tables import SILVER
 from tidemill.monitoring.page import Shown
 from tidemill.monitoring.tables import DRIFT, REALISED
 from tidemill.pages.courses import Course, CoursePoint
@@ -79,8 +80,8 @@ def _earlier(context: Context, features: Sequence[str]) -> list[Row]:
     if version_of(context.lake, DRIFT) is None:
         return []
     where = (pc.field("use_case") == context.use_case.name) & (pc.field("as_of") < context.as_of)
-    columns = ["as_of", "feature", "psi", "verdict", "judged_at"]
-    rows = read_arrow(context.lake, DRIFT, columns, where & pc.field("feature").isin(list(features))).to_pylist()
+    rows = read_arrow(context.lake, DRIFT, where=where & pc.field("feature").isin(list(features))).to_pylist()
+    rows = [row for row in rows if not (row.get("table") or "").startswith(SILVER)]  # a source's column of that name
     return sorted(rows, key=lambda row: row["judged_at"] or EPOCH)  # it was not always kept
 
 
