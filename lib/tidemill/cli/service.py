@@ -55,6 +55,7 @@ def serve(
 
     from tidemill.monitoring.service_metrics import ServiceMetrics
     from tidemill.serving.app import build_app
+    from tidemill.serving.connections import PATIENCE, Bounded
     from tidemill.serving.follow import Champions
     from tidemill.serving.request_log import RequestLog
     from tidemill.serving.service import Service
@@ -72,9 +73,10 @@ def serve(
         access_log=False,
         log_level="warning",
         server_header=False,
-        timeout_keep_alive=5,
+        http=Bounded,
+        ws="none",
+        timeout_keep_alive=PATIENCE,
         timeout_graceful_shutdown=int(settings.timeout) + 5,
-        h11_max_incomplete_event_size=16 << 10,
     )
 
 

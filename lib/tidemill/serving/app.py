@@ -36,11 +36,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (400, "An object of the body has two values of one name."),
         (401, "The key is missing or not known."),
         (404, "No such use case is served, or nothing explains its model."),
-        (408, "The body took too long."),
+        (408, "The headers or the body took too long."),
         (413, "The body is too large."),
         (415, "The body is no JSON."),
         (422, "The body is not what is asked."),
         (429, "Too many requests; Retry-After says when to come back."),
+        (431, "The headers are too large."),
         (503, "The store, the model or the time is lacking; Retry-After says when to come back."),
     )
 }

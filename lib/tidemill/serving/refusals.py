@@ -19,6 +19,8 @@ STATUS = {
     "E_BODY_TYPE": 415,
     "E_BUSY": 503,
     "E_DEADLINE": 503,
+    "E_HEAD_SIZE": 431,
+    "E_HEAD_SLOW": 408,
     "E_ISSUER": 503,
     "E_KEY": 401,
     "E_NOT_READY": 503,
