@@ -7,9 +7,13 @@ import http.client
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +24,7 @@ from servers import process
 from tidemill.cli.console import app
 from tidemill.core.errors import TidemillError
 from tidemill.data.read import read_arrow, version_of
+from tidemill.serving.connections import LARGEST_HEAD
 from tidemill.serving.request_log import REQUESTS
 
 if TYPE_CHECKING:
@@ -82,7 +87,7 @@ def wait(served: Served, path: str) -> float:
 @pytest.fixture
 def served(place: Place, tmp_path: Path) -> Iterator[Served]:
     """The command over the place."""
-    found = start(place.root, tmp_path / "log", "--set", "serve.log_share=1")
+    found = start(place.root, tmp_path / "log", "--set", "serve.log_share=1", "--set", "serve.timeout=3")
     yield found
     process.end(found.server, signal.SIGKILL)
 
@@ -99,10 +104,26 @@ def test_the_service_is_alive_before_it_is_ready_small_and_gone_in_order(
     assert served.peak_mb() < 400
     children = subprocess.run(["ps", "-o", "comm=", "--ppid", str(served.server.pid)], capture_output=True, check=False)
     assert b"java" not in children.stdout
+    with socket.create_connection((process.HOST, served.port), timeout=10) as caller:
+        caller.sendall(b"GET / HTTP/1.1\r\nA: " + b"a" * LARGEST_HEAD)
+        assert caller.recv(100).startswith(b"HTTP/1.1 431 ")
     before = requests(place)
-    served.server.terminate()
-    assert served.server.wait(30) in {0, -signal.SIGTERM}
-    assert requests(place) == before + 20
+    with ThreadPoolExecutor(5) as pool, closing(sqlite3.connect(place.root / "feast" / "online.db")) as store:
+        store.execute("begin exclusive")  # whoever reads waits
+        first = pool.submit(served.get, "/v1/shop/predict", BODY)
+        time.sleep(1.8)
+        others = [pool.submit(served.get, "/v1/shop/predict", BODY) for _ in range(4)]
+        time.sleep(0.3)
+        served.server.terminate()
+        status, answer, headers = first.result()
+        assert (status, answer["error"]["code"], headers["retry-after"]) == (503, "E_DEADLINE", "1")
+        assert served.get("/healthz")[0] == 0  # nobody new is let in
+        store.rollback()
+        for other in others:
+            status, answer, _ = other.result()
+            assert (status, answer["predictions"][0]["score"]) == (200, pytest.approx(0.48, abs=1e-12))
+    assert served.server.wait(30) == 0
+    assert requests(place) == before + 20 + 5  # the first was answered, too: to nobody
     assert "Traceback" not in (tmp_path / "log").read_text("utf-8")
 
 

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import secrets
+import signal
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,6 +67,8 @@ def serve(
     place, metrics = root.resolve(), ServiceMetrics()
     champions = Champions(lambda: _open_ground(place, repo, env, sets or ()), metrics, use_cases or ())
     log = RequestLog(Lake(place, f"serve-{os.getpid()}", lease_timeout=_WAIT_SECONDS), settings, metrics)
+    # uvicorn answers what it has begun to answer, and then raises the signal that it was sent: that was no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(Exit.OK)))
     print(f"http://{host}:{port} (end with Ctrl-C)", flush=True)
     uvicorn.run(
         build_app(Service(champions, settings, metrics, log)),
