@@ -141,6 +141,12 @@ def test_only_callers_with_a_key_are_answered(serve: Serve) -> None:
             "E_KEY",
         )
     assert [client.get(path).status_code for path in ("/healthz", "/readyz", "/")] == [200, 200, 200]
+    without, secret = serve(keys=keys, pages=False).client, {"Authorization": "Bearer secret"}
+    assert [without.get(path).status_code for path in ("/healthz", "/readyz", "/", "/openapi.json")] == [
+        *(200, 200),
+        *(401, 401),
+    ]
+    assert [without.get(path, headers=secret).status_code for path in ("/", "/openapi.json", "/v1")] == [404, 404, 200]
 
 
 def test_each_caller_has_a_rate_of_its_own(serve: Serve) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,15 @@ class Issuer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.status = 200
+        self.free = threading.Event()  # where it is not set, it hangs
+        self.free.set()
         self.keys: dict[str, Any] = {"r1": RSA, "e1": EC, "p1": OTHER}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked.append(self.path)
+                issuer.free.wait(30)
                 described = {"issuer": issuer.name, "jwks_uri": f"{issuer.name}/keys"}
                 body = json.dumps(described if "well-known" in self.path else issuer.set).encode()
                 self.send_response(issuer.status)
@@ -72,6 +76,7 @@ class Issuer:
 def issuer() -> Iterator[Issuer]:
     found = Issuer()
     yield found
+    found.free.set()
     found.server.shutdown()
     found.server.server_close()
 
@@ -133,27 +138,114 @@ def test_nothing_else_does(serve: Serve, issuer: Issuer) -> None:
     assert len(issuer.asked) == 2  # keys nobody has heard of do not make us ask again and again
 
 
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """So many seconds have gone by for whoever looks for keys."""
+    monkeypatch.setattr(oidc, "monotonic", lambda: time.monotonic() + seconds)
+
+
+def await_asked(issuer: Issuer, times: int) -> None:
+    """Returns when the issuer has been asked so often."""
+    until = time.monotonic() + 30
+    while len(issuer.asked) < times:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_a_new_key_of_the_issuer_is_found(serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     running = start(serve, issuer)
     assert ask(running, issuer.token()) == (200, "")
     issuer.keys = {"r2": OTHER}
+    later(monkeypatch, 50)
     assert ask(running, issuer.token(OTHER, kid="r2")) == (401, "E_KEY")
-    monkeypatch.setattr(oidc, "_PAUSE", 0.0)
+    later(monkeypatch, 61)
     assert ask(running, issuer.token(OTHER, kid="r2")) == (200, "")
     assert ask(running, issuer.token()) == (401, "E_KEY")
+    assert len(issuer.asked) == 4
 
 
-def test_an_issuer_that_is_away_or_another_is_said_to_be(
+def test_an_issuer_that_fails_once_turns_nobody_away_for_long(
     serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oidc, "_PAUSE", 0.0)
     running = start(serve, issuer)
+    issuer.status = 500
+    token = issuer.token()
+    assert ask(running, token) == (503, "E_ISSUER")
+    issuer.status = 200
+    assert [ask(running, token) for _ in range(3)] == [(503, "E_ISSUER")] * 3
+    assert len(issuer.asked) == 1  # not at each request
+    later(monkeypatch, 6)
+    assert ask(running, token) == (200, "")
+    assert ask(running, issuer.token(kid="never heard of")) == (401, "E_KEY")
+
+
+def test_a_key_that_is_known_lets_in_while_the_issuer_is_away(
+    serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(serve, issuer, timeout=30.0)
+    assert ask(running, issuer.token()) == (200, "")
+    later(monkeypatch, 61)
+    issuer.free.clear()
+    with ThreadPoolExecutor(1) as pool:
+        unknown = pool.submit(ask, running, issuer.token(kid="never heard of"))
+        await_asked(issuer, 3)
+        assert ask(running, issuer.token()) == (200, "")  # while the other waits
+        assert not unknown.done()
+        issuer.status = 500
+        issuer.free.set()
+        assert unknown.result() == (503, "E_ISSUER")  # nobody can say whose it is
+    assert ask(running, issuer.token()) == (200, "")
+    assert len(issuer.asked) == 3
+
+
+def test_waiting_for_the_issuer_takes_a_request_s_time_and_place(
+    serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "p" * 43
+    running = start(serve, issuer, keys={"own": sha256(key.encode()).hexdigest()}, timeout=0.5, concurrency=1)
+    issuer.free.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, running, issuer.token())
+        await_asked(issuer, 1)
+        assert ask(running, key) == (503, "E_BUSY")
+        assert first.result() == (503, "E_ISSUER")
+    assert ask(running, key) == (200, "")
+
+
+def test_strangers_do_not_crowd_before_an_issuer_that_is_away(
+    serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(serve, issuer, timeout=30.0)
+    issuer.status = 500
+    assert ask(running, issuer.token()) == (503, "E_ISSUER")
+    later(monkeypatch, 6)
+    issuer.status = 200
+    issuer.free.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, running, issuer.token())
+        await_asked(issuer, 2)
+        assert [ask(running, issuer.token()) for _ in range(3)] == [(503, "E_ISSUER")] * 3
+        assert not first.done()
+        issuer.free.set()
+        assert first.result() == (200, "")
+
+
+@pytest.mark.parametrize("said", [[], [1], 1, {}, {"keys": 1}, {"keys": [1]}, {"keys": [{}]}])
+def test_an_issuer_that_says_nonsense_is_one_that_does_not_answer(
+    serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    monkeypatch.setattr(Issuer, "set", said)
+    assert ask(start(serve, issuer), issuer.token())[0] in {401, 503}
+
+
+def test_an_issuer_that_is_another_is_said_to_be(serve: Serve, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, name = start(serve, issuer), issuer.name
     issuer.status = 302
     assert ask(running, issuer.token()) == (503, "E_ISSUER")
-    issuer.status, name = 200, issuer.name
-    issuer.name = "https://elsewhere.example.org"
+    later(monkeypatch, 6)
+    issuer.status, issuer.name = 200, "https://elsewhere.example.org"
     token = issuer.token(iss=name)
     assert ask(running, token) == (503, "E_ISSUER")
+    later(monkeypatch, 12)
     issuer.name = name
     assert ask(running, token) == (200, "")
 

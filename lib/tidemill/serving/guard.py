@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 PROBES = ("/healthz", "/readyz")
 OPEN = (*PROBES, "/")
 _OF_ISSUER = "token of "  # no key is called so: a subject cannot take a key's share of the rate
+# What a caller is told whose time is over, by what it was waited for.
+_NO_ISSUER = ("E_ISSUER", "the issuer of tokens did not answer in time", "serve.oidc", "come back later")
+_NO_BODY = ("E_BODY_SLOW", "the body took too long to arrive", "body", "send it at once")
+_NO_ANSWER = ("E_DEADLINE", "there was no answer in time", "service", "come back later")
 _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -37,7 +41,7 @@ class Hosts(TrustedHostMiddleware):
 
 
 class Guard:
-    """Lets a request through with its whole body read, or refuses it.
+    """Lets a request through with its whole body read, or refuses it; ends it when its time is over.
 
     Args:
         app: what it guards.
@@ -48,6 +52,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Serve, note: Callable[[str, int, float], None]) -> None:
         self._app, self._settings, self._note = app, settings, note
         self._tokens = None if settings.oidc is None else _tokens(settings.oidc)
+        self._open = OPEN if settings.pages else PROBES
         self._running = 0
         self._buckets: dict[str, tuple[float, float]] = {}  # caller: requests that are left, and when they were counted
 
@@ -56,7 +61,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.monotonic(), 500
+        started, status = time.monotonic(), 0
 
         async def sent(message: Message) -> None:
             nonlocal status
@@ -65,25 +70,35 @@ class Guard:
                 message["headers"] = [*message.get("headers", []), *_SAFE]
             await send(message)
 
-        if scope["path"] in OPEN:
+        if scope["path"] in self._open:
             await self._app(scope, receive, sent)
             return
         self._running += 1
+        late = _NO_ISSUER
         try:
-            self._admit(await self._caller(scope))
-            body = await self._body(scope, receive)
+            async with asyncio.timeout(self._settings.timeout) as clock:
+                self._find_room()
+                self._admit(await self._caller(scope))
+                late = _NO_BODY
+                body = await self._body(scope, receive)
+                late = _NO_ANSWER
+                await self._app(scope, _whole(body, receive), sent)
         except TidemillError as error:
             await response_of(error, self._settings.retry_after)(scope, receive, sent)
-        else:
-            await self._app(scope, _whole(body, receive), sent)
+        except TimeoutError:
+            if status or not clock.expired():
+                raise
+            await response_of(refused(*late), self._settings.retry_after)(scope, receive, sent)
         finally:
             self._running -= 1
-            self._note(scope["path"], status, time.monotonic() - started)
+            self._note(scope["path"], status or 500, time.monotonic() - started)
+
+    def _find_room(self) -> None:
+        if self._running > self._settings.concurrency:
+            raise refused("E_BUSY", "too many requests are being worked on", "service", "come back later")
 
     def _admit(self, caller: str) -> None:
         settings = self._settings
-        if self._running > settings.concurrency:
-            raise refused("E_BUSY", "too many requests are being worked on", "service", "come back later")
         left, counted = self._buckets.get(caller, (float(settings.burst), time.monotonic()))
         now = time.monotonic()
         left = min(float(settings.burst), left + (now - counted) * settings.rate)
@@ -101,7 +116,7 @@ class Guard:
         # Every key is compared to its end, so that the time tells nothing.
         found = [name for name, held in self._settings.keys.items() if hmac.compare_digest(digest, held)]
         if kind.lower() == b"bearer" and not found and self._tokens is not None and key.count(b".") == 2:
-            return f"{_OF_ISSUER}{await asyncio.to_thread(self._tokens.caller, key.strip().decode('ascii', 'replace'))}"
+            return f"{_OF_ISSUER}{await self._tokens.caller(key.strip().decode('ascii', 'replace'))}"
         if kind.lower() != b"bearer" or not found:
             raise refused("E_KEY", "the key is missing or not known", "header Authorization", "send `Bearer KEY`")
         return found[0]
@@ -112,21 +127,16 @@ class Guard:
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if declared.isdigit() and int(declared) > most:
             raise large
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(self._settings.timeout):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        break
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > most:
-                        raise large
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            raise refused("E_BODY_SLOW", "the body took too long to arrive", "body", "send it at once") from None
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > most:
+                raise large
+            more = message.get("more_body", False)
         return b"".join(parts)
 
 

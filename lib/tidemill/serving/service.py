@@ -75,16 +75,13 @@ class Service:
         raise refused("E_NO_USE_CASE", "no such use case is served", "path", known)
 
     async def predict(self, served: Served, request: Request, reasons: int) -> list[Answer]:
-        """Reads a question, looks the features up and scores them, within the time that a request may take."""
+        """Reads a question, looks the features up and scores them; the guard counts the time."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise refused("E_BODY_TYPE", "the body is no JSON", "header Content-Type", "send application/json")
         read = read_question(await request.body(), self.settings.max_entities)
         question = Inquiry([Asked(item.key, item.given) for item in read.entities], reasons)
-        try:
-            return await asyncio.wait_for(self._together.ask((served, question)), self.settings.timeout)
-        except TimeoutError:
-            raise refused("E_DEADLINE", "there was no answer in time", "online store", "come back later") from None
+        return await self._together.ask((served, question))
 
     def _answer(self, asked: Sequence[tuple[Served, Inquiry]]) -> list[list[Answer] | Exception]:
         """Answers questions that waited together: one read and one run of the model for all that it answers."""
