@@ -37,7 +37,8 @@ class Running:
     def __init__(self, place: Place, **changes: Any) -> None:
         settings = place.settings.model_copy(update={"follow": 3600.0, "log_seconds": 3600.0, **changes})
         self.metrics = ServiceMetrics()
-        self.champions = Still(lambda: Ground(place.registry, place.reader()), self.metrics)
+        explained = settings.reasons > 0
+        self.champions = Still(lambda: Ground(place.registry, place.reader()), self.metrics, explained=explained)
         self.champions.look()
         self.log = RequestLog(place.lake, settings, self.metrics)
         self.app = build_app(Service(self.champions, settings, self.metrics, self.log))

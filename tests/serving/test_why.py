@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from service_ground import NAME, PLAN, register
 from tidemill.models.promotion import CHAMPION
+from tidemill.models.reasons import make_explainer
+from tidemill.serving import served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from load import Promote
     from running_service import Running, Serve
     from service_ground import Place
 
@@ -69,3 +76,58 @@ def test_what_is_refused_for_scores_is_refused_for_explanations(serve: Serve) ->
     assert running.client.post("/v1/shops/explain", json={}).status_code == 404
     assert explain(running, "ann", baskte=1).json()["error"]["code"] == "E_REQUEST"
     assert 'tidemill_requests_total{status="422",use_case="shop"} 2.0' in running.client.get("/metrics").text
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], list[float]]:
+    """Explainers take so many seconds from now on; when each was begun."""
+
+    def taking(seconds: float) -> list[float]:
+        begun: list[float] = []
+
+        def make(parts: Any) -> Any:
+            begun.append(time.monotonic())
+            time.sleep(seconds)
+            return make_explainer(parts)
+
+        monkeypatch.setattr(served, "make_explainer", make)
+        return begun
+
+    return taking
+
+
+def test_an_explainer_is_made_once_within_the_time_of_a_request(
+    serve: Serve, slowly: Callable[[float], list[float]]
+) -> None:
+    running, begun = serve(timeout=0.3), slowly(1.5)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: explain(running, "ann"), range(6)))
+    assert {(answer.status_code, answer.json()["error"]["code"]) for answer in answers} == {(503, "E_DEADLINE")}
+    assert time.monotonic() - begun[0] < 1.5  # nobody waited for it
+    assert running.ask("ann").status_code == 200  # and it is in nobody's way
+    until = time.monotonic() + 30
+    while explain(running, "ann").status_code != 200 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert explain(running, "ann").status_code == 200
+    assert len(begun) == 1
+    model = running.champions.models[NAME]
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(made) for made in pool.map(lambda _: model.explainer, range(4))}) == 1
+
+
+@pytest.mark.parametrize("reasons", [0, 2])
+def test_a_new_champion_has_its_explainer_where_reasons_are_wanted(
+    serve: Serve, promote: Promote, slowly: Callable[[float], list[float]], reasons: int
+) -> None:
+    begun = slowly(0.0)
+    running = serve(reasons=reasons)
+    assert len(begun) == (1 if reasons else 0)
+    promote("2")
+    running.champions.look()
+    assert len(begun) == (2 if reasons else 0)
+    assert explain(running, "ann").status_code == 200
+    promote("3")
+    running.champions.look()  # the one before was asked why
+    assert len(begun) == (3 if reasons else 2)
+    assert explain(running, "ann").json()["model_version"] == "3"
+    assert len(begun) == (3 if reasons else 2)

@@ -65,7 +65,8 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tidemill").setLevel(logging.INFO)
     place, metrics = root.resolve(), ServiceMetrics()
-    champions = Champions(lambda: _open_ground(place, repo, env, sets or ()), metrics, use_cases or ())
+    names, explained = use_cases or (), settings.reasons > 0
+    champions = Champions(lambda: _open_ground(place, repo, env, sets or ()), metrics, names, explained=explained)
     log = RequestLog(Lake(place, f"serve-{os.getpid()}", lease_timeout=_WAIT_SECONDS), settings, metrics)
     # uvicorn answers what it has begun to answer, and then raises the signal that it was sent: that was no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(Exit.OK)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ from tidemill.serving.refusals import refused, response_of
 
 if TYPE_CHECKING:
     from tidemill.core.service_config import Serve
-    from tidemill.models.reasons import Explainer
     from tidemill.serving.served import Served
     from tidemill.serving.service import Service
 
@@ -125,7 +123,7 @@ def _add_answers(app: FastAPI, service: Service) -> None:
         """Scores entities; each answer says how old the features are that it was made from."""
         served, count = service.model(use_case), service.settings.reasons
         if count:
-            await _explainer(served)
+            await service.explainer(served)
         answers = await service.predict(served, request, count)
         return Response(predictions_of(served, answers).model_dump_json(), media_type="application/json")
 
@@ -133,16 +131,10 @@ def _add_answers(app: FastAPI, service: Service) -> None:
     async def explain(use_case: str, request: Request) -> Response:
         """Scores entities, and says what every feature did to each score."""
         served = service.model(use_case)
-        if (explainer := await _explainer(served)) is None:
+        if (explainer := await service.explainer(served)) is None:
             raise refused("E_NO_REASONS", "nothing explains this model", f"version {served.version}", "ask /predict")
         answers = await service.predict(served, request, len(explainer.inputs))
         return Response(explanations_of(served, answers, explainer).model_dump_json(), media_type="application/json")
-
-
-async def _explainer(served: Served) -> Explainer | None:
-    """The model's explainer; the first to ask for it waits, and nobody else."""
-    made = vars(served).get("explainer")
-    return made if made is not None else await asyncio.to_thread(lambda: served.explainer)
 
 
 def _described(served: Served) -> dict[str, Any]:

@@ -38,15 +38,25 @@ class Champions:
         open_ground: opens registry and store; called in the thread that follows.
         metrics: told of swaps and refusals.
         names: the use cases, or none for all that have a registered model.
+        explained: whether answers carry reasons: a model then has its explainer before it answers. So has one whose
+            predecessor was asked for reasons.
     """
 
-    def __init__(self, open_ground: Callable[[], Ground], metrics: ServiceMetrics, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        open_ground: Callable[[], Ground],
+        metrics: ServiceMetrics,
+        names: Sequence[str] = (),
+        *,
+        explained: bool = False,
+    ) -> None:
         self.models: dict[str, Served] = {}  # replaced and never changed: other threads go through it
         # Why nobody answers for a use case, or why its newest champion does not. Strangers read it: what an exception
         # says, which may hold addresses and more, is for the log.
         self.reasons: dict[str, str] = {}
         self.ground: Ground | None = None
         self._open_ground, self._metrics, self._names = open_ground, metrics, names
+        self._explained = explained
         self._refused: dict[str, str] = {}
 
     @property
@@ -89,6 +99,8 @@ class Champions:
         elif self._refused.get(name) != number:
             try:
                 served = load_served(ground.registry, ground.registry.version(name, number))
+                if self._explained or (now is not None and now.explained):
+                    served.explainer  # noqa: B018 - made here: the first request would wait for it longer than it may
             except ValueError as error:  # it would fail again: the version is not tried a second time
                 LOG.error("use case %s: version %s never answers: %s", name, number, error)  # noqa: TRY400
                 self._metrics.refused(name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,10 +42,24 @@ class Served:
     threshold: float | None
     scorer: Scorer
     parts: Mapping[str, bytes] | None
+    _alone: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    @property
+    def explainer(self) -> Explainer | None:
+        """What explains the scores, made when it is first asked for: that of a booster takes seconds and 140 MB.
+
+        Safe to ask from several threads: it is made once, and the others wait for it.
+        """
+        with self._alone:  # a cached property has none of its own from Python 3.12 on
+            return self._explainer
+
+    @property
+    def explained(self) -> bool:
+        """Whether it was asked for already: nobody waits for it any more."""
+        return "_explainer" in vars(self)
 
     @cached_property
-    def explainer(self) -> Explainer | None:
-        """What explains the scores, made when it is first asked for: that of a booster takes seconds and 140 MB."""
+    def _explainer(self) -> Explainer | None:
         return None if self.parts is None else make_explainer(self.parts)
 
     @cached_property

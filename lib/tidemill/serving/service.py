@@ -7,6 +7,7 @@ import itertools
 import logging
 import operator
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
     from tidemill.core.service_config import Serve
+    from tidemill.models.reasons import Explainer
     from tidemill.monitoring.service_metrics import ServiceMetrics
     from tidemill.serving.answers import Answer
     from tidemill.serving.follow import Champions
@@ -45,6 +47,7 @@ class Service:
     def __init__(self, champions: Champions, settings: Serve, metrics: ServiceMetrics, log: RequestLog) -> None:
         self.champions, self.settings, self.metrics, self.log = champions, settings, metrics, log
         self._together = Together(self._answer)
+        self._explaining = ThreadPoolExecutor(1, "explainer")
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -60,6 +63,7 @@ class Service:
             stopped.set()
             self.log.wake()
             self._together.stop()
+            self._explaining.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(writer.join)
 
     def model(self, use_case: str) -> Served:
@@ -73,6 +77,12 @@ class Service:
             raise refused("E_NOT_READY", f"nobody answers yet: {why}", f"use case {use_case!r}", "come back later")
         known = nearest(use_case, champions.models)
         raise refused("E_NO_USE_CASE", "no such use case is served", "path", known)
+
+    async def explainer(self, served: Served) -> Explainer | None:
+        """What explains a model's scores; who needs it first waits for it in a thread of its own, and nobody else."""
+        if not served.explained:
+            await asyncio.get_running_loop().run_in_executor(self._explaining, lambda: served.explainer)
+        return served.explainer
 
     async def predict(self, served: Served, request: Request, reasons: int) -> list[Answer]:
         """Reads a question, looks the features up and scores them; the guard counts the time."""
