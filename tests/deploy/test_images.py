@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from fnmatch import fnmatch
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -226,16 +227,32 @@ def test_services_start_programs_with_options_that_they_have() -> None:
     assert settings.keys == {"demo": DIGEST}
 
 
-def test_the_service_on_kubernetes_is_called_by_its_name_and_probed() -> None:
-    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes" / "service.yaml").read_text("utf-8"))
+def test_the_service_on_kubernetes_is_called_by_its_name_and_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DEPLOY / "kubernetes" / "service.yaml").read_text("utf-8")
+    deployment, service = yaml.safe_load_all(text)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    # What the environment's files ask for has to be in the Secret that the manifest names.
+    cluster = ("conf/cluster.yaml", "feature_repo/feature_store.cluster.yaml")
+    asked = {name for file in cluster for name in re.findall(r"\$\{(\w+)\}", (HOME / file).read_text("utf-8"))}
+    assert asked == {"TIDEMILL_TRACKING", "TIDEMILL_FEAST_REGISTRY", "TIDEMILL_REDIS"}
+    assert all(name in text for name in asked)
+    assert container["envFrom"] == [{"secretRef": {"name": "tidemill"}}]
+    for name in asked:
+        monkeypatch.setenv(name, f"http://{name.lower()}")
     arguments = [text.replace("$(SERVICE_KEY_SHA256)", DIGEST) for text in container["args"]]
     check_command(words("service", "ENTRYPOINT"), arguments)
-    sets = [value for option, value in itertools.pairwise(arguments) if option == "--set"]
+    options = list(itertools.pairwise(arguments))
+    (env,) = [value for option, value in options if option == "--env"]
+    assert (HOME / "conf" / "spark" / f"{env}.conf").is_file()  # else ./tidemill refuses it
+    found = load_config(HOME / "conf", env, tuple(value for option, value in options if option == "--set"))
+    assert found.services.tracking == "http://tidemill_tracking"
+    assert (found.serve.keys, found.serve.pages) == ({"team": DIGEST}, False)
     name, namespace = (service["metadata"][part] for part in ("name", "namespace"))
     called = {name, f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"}
-    assert set(load_config(HOME / "conf", "local", tuple(sets)).serve.hosts) == called
+    assert set(found.serve.hosts) == called
     assert {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")} == {*PROBES}
+    project = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["project"]
+    assert container["image"] == f"{name}:{project['version']}"
 
 
 def test_models_are_kept_by_the_server_and_reached_through_it() -> None:
