@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from tidemill.core.errors import TidemillError
 from tidemill.features.requested import request_fields
@@ -43,6 +43,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (503, "The store, the model or the time is lacking; Retry-After says when to come back."),
     )
 }
+_GUARDED: dict[int | str, dict[str, Any]] = {status: _REFUSALS[status] for status in (401, 408, 413, 429, 431, 503)}
 
 
 def build_app(service: Service) -> FastAPI:
@@ -97,7 +98,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
             said, 200 if ready else 503, {} if ready else {"Retry-After": str(service.settings.retry_after)}
         )
 
-    @app.get("/metrics", tags=["state"])
+    @app.get("/metrics", tags=["state"], response_class=PlainTextResponse, responses=_GUARDED)
     async def metrics() -> Response:
         """What Prometheus scrapes."""
         return Response(service.metrics.text(), media_type=service.metrics.media_type)
@@ -110,7 +111,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
 
 
 def _add_answers(app: FastAPI, service: Service) -> None:
-    @app.get("/v1", tags=["answers"])
+    @app.get("/v1", tags=["answers"], responses=_GUARDED)
     async def use_cases() -> dict[str, list[dict[str, Any]]]:
         """The use cases that are served: version, what an entity's key is called, and what a caller may give."""
         return {"use_cases": [_described(served) for _, served in sorted(service.champions.models.items())]}
