@@ -1,8 +1,12 @@
 """Scores over HTTP at 1, 8 and 64 connections, beside Feast's server (the lookup alone) and MLflow's (the model alone).
 
-One process serves, another asks. Latencies are of requests for one entity of twenty features, over connections that are
-kept; `ms_per_request` is the wall time divided by the requests. The CPU seconds of the table hold the start as well,
-which has figures of its own: wall seconds from the start of the process to its first answer, and to being ready.
+One process serves, another asks, each on a core of its own where there are two; Redis has a third, or that of who asks.
+Latencies are of requests for one entity of twenty features, over connections that are kept; `ms_per_request` is the
+wall time divided by the requests. The CPU seconds of the table hold the start as well, which has figures of its own:
+wall seconds from the start of the process to its first answer, and to being ready.
+
+The event handler of an exported model has two figures: wall seconds of a fresh process to its first answer, on one
+core, and millions of bytes of its folder and of the packages that it needs.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import functools
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -19,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import _redis
+from bench._installed import HANDLER, installed_bytes
 from bench.harness import Contestant, Size, Target, main
 from bench.materialize import view
 from bench.online import ENTITIES, SERVED, _key, answer, fill
@@ -31,11 +37,13 @@ if TYPE_CHECKING:
     Ask = Callable[[int], tuple[str, Any]]
 
 CONNECTIONS = (1, 8, 64)
+FRESH = 5  # processes of the handler
 REQUESTS: dict[Size, int] = {"small": 500, "full": 10_000}
 _NAME = "bench"
 _START_S = 90.0
 _PATHS = {"alive_s": "/healthz", "ready_s": "/readyz"}
 _JSON = {"Content-Type": "application/json"}
+_HANDLE = "import json, sys, handler; print(json.dumps(handler.handle(json.load(sys.stdin))))"
 
 
 def make_data(folder: Path, size: Size) -> None:
@@ -94,6 +102,41 @@ def mlflow(online: str, connections: int, data: Path, out: Path) -> None:
     program = Path(sys.executable).with_name("mlflow")
     words = [str(program), "models", "serve", "-m", uri, "--env-manager", "local", "--workers", "1", "--port"]
     _measure(words, {"ready_s": "/ping"}, ask, score, connections, data, out)
+
+
+def handler(_data: Path, out: Path) -> None:
+    """The event handler of an exported bundle: fresh processes, each until its first answer."""
+    from tidemill.models.registry import Registry
+    from tidemill.serving.bundle import write_bundle
+
+    store = fill("sqlite", out)
+    register(out)
+    registry, folder = Registry(out), out / "bundle"
+    write_bundle(registry, registry.version(_NAME, "1"), folder)
+    keys = [{"customer": _key(number)} for number in range(5)]
+    found = store.get_online_features(features=store.get_feature_service(_NAME), entity_rows=keys).to_dict()
+    event = json.dumps({"rows": [{f.name: found[f.name][number] for f in view().columns} for number in range(5)]})
+    os.sched_setaffinity(0, _cores()[0])
+    seconds = []
+    for _ in range(FRESH):
+        began = time.perf_counter()
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(folder)!r}); {_HANDLE}"],
+            input=event.encode(),
+            capture_output=True,
+            check=True,
+        )
+        seconds.append(time.perf_counter() - began)
+    weight = sum(path.stat().st_size for path in folder.iterdir()) + sum(installed_bytes(HANDLER).values())
+    said = [item["score"] for item in json.loads(done.stdout)["predictions"]]
+    (out / "handler.json").write_text(json.dumps({"cold_start_s": min(seconds), "package_mb": weight / 1e6}), "utf-8")
+    (out / "answer.json").write_text(json.dumps(said), "utf-8")
+
+
+def handler_figures(out: Path) -> dict[str, float]:
+    """The cold start in seconds, and the size of the package in millions of bytes."""
+    found: dict[str, float] = json.loads((out / "handler.json").read_text("utf-8"))
+    return found
 
 
 def register(root: Path) -> str:
@@ -173,10 +216,17 @@ def _measure(
         trial.bind(("127.0.0.1", 0))
         port = trial.getsockname()[1]
     program = [] if words[0].startswith("/") else [sys.executable, "-P"]
+    serving, asking, storing = _cores()
+    known: Any = _redis.client().info("server")
+    os.sched_setaffinity(known["process_id"], storing)
+    os.sched_setaffinity(0, serving)  # which the server inherits
     started = time.perf_counter()
-    server = subprocess.Popen([*program, *words, str(port)], stdout=subprocess.DEVNULL)  # noqa: S603
+    # MLflow looks for uvicorn on PATH.
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    server = subprocess.Popen([*program, *words, str(port)], stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
+    os.sched_setaffinity(0, asking)
     try:
-        start = {name: _await(port, path) - started for name, path in paths.items()}
+        start = {name: _await(server, port, path) - started for name, path in paths.items()}
         count = max(1, int((data / "requests").read_text("utf-8")) // connections)
         _stream(port, ask, max(5, count // 10), connections)  # connections, caches, the registry
         began = time.perf_counter()
@@ -189,6 +239,13 @@ def _measure(
         server.wait()
     (out / "seconds.json").write_text(json.dumps({"requests": seconds, "wall": wall, "start": start}), "utf-8")
     (out / "answer.json").write_text(json.dumps(said), "utf-8")
+
+
+def _cores() -> tuple[set[int], set[int], set[int]]:
+    """A core for who serves, one for who asks, and one for Redis, as far as there are so many."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    second, *more = others or [first]
+    return {first}, {second}, {more[0] if more else second}
 
 
 def _stream(port: int, ask: Ask, count: int, connections: int) -> list[float]:
@@ -229,7 +286,7 @@ def _asked(connection: http.client.HTTPConnection, asked: tuple[str, Any]) -> An
     return json.loads(text)
 
 
-def _await(port: int, path: str) -> float:
+def _await(server: subprocess.Popen[bytes], port: int, path: str) -> float:
     """Waits for a path to be answered with 200; when it was."""
     deadline = time.monotonic() + _START_S
     while True:
@@ -242,7 +299,7 @@ def _await(port: int, path: str) -> float:
             pass
         finally:
             connection.close()
-        if time.monotonic() > deadline:
+        if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"nobody answers {path}")
         time.sleep(0.05)
 
@@ -257,15 +314,18 @@ def _figure(name: str, by: Mapping[str, Measured], ours: str, theirs: str) -> fl
     return by[ours].figures[name] / by[theirs].figures[name]
 
 
-CONTESTANTS = tuple(
-    _one(what, run, online, connections, role, extra=connections != 8)
-    for connections in CONNECTIONS
-    for what, run, online, role in (
-        ("feast server", feast, "redis", "reference"),
-        ("tidemill", tidemill, "redis", "ours"),
-        ("tidemill", tidemill, "sqlite", "ours"),
-        ("mlflow server", mlflow, "sqlite", "peer"),
-    )
+CONTESTANTS = (
+    *(
+        _one(what, run, online, connections, role, extra=connections != 8)
+        for connections in CONNECTIONS
+        for what, run, online, role in (
+            ("feast server", feast, "redis", "reference"),
+            ("tidemill", tidemill, "redis", "ours"),
+            ("tidemill", tidemill, "sqlite", "ours"),
+            ("mlflow server", mlflow, "sqlite", "peer"),
+        )
+    ),
+    Contestant("handler", "fresh processes", handler, answer, "ours", figures=handler_figures),
 )
 _OURS, _THEIRS = "tidemill redis 8", "feast server redis 8"
 TARGETS = (
@@ -273,6 +333,7 @@ TARGETS = (
     Target("p99 at 8, to Feast's", lambda by: _figure("p99_ms", by, _OURS, _THEIRS), 0.05),
     Target("seconds to the first answer", lambda by: by[_OURS].figures["alive_s"], 3.0),
     Target("seconds to being ready", lambda by: by[_OURS].figures["ready_s"], 15.0),
+    Target("MB of the handler's package", lambda by: by["handler"].figures["package_mb"], 250.0),
 )
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import math
 import os
 import subprocess
 import sys
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from packaging.utils import canonicalize_name
 from service_ground import PLAN, register
 from tidemill.cli.console import app
 from tidemill.core.errors import TidemillError
@@ -22,6 +24,8 @@ from tidemill.models.scoring import read_graph
 from tidemill.models.scoring_work import scored
 from tidemill.serving.bundle import write_bundle
 from tidemill.serving.served import load_served
+
+from bench._installed import HANDLER, installed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,8 +49,12 @@ class Others(importlib.abc.MetaPathFinder):
             raise ImportError(f"{name} must not be needed")
 sys.meta_path.insert(0, Others())
 sys.path.insert(0, sys.argv[1])
+before = set(sys.modules)
 import handler
-print(json.dumps([handler.handle(event) for event in json.loads(sys.argv[2])]))
+answers = [handler.handle(event) for event in json.loads(sys.argv[2])]
+files = {name: str(getattr(sys.modules[name], "__file__", "")) for name in set(sys.modules) - before}
+foreign = {name.partition(".")[0] for name, file in files.items() if "site-packages" in file}
+print(json.dumps([answers, sorted(foreign)]))
 """
 
 
@@ -102,7 +110,7 @@ def test_a_handler_scores_events_with_onnx_runtime_and_numpy_alone(bundle: Path)
         {"rows": [{"basket_part": 10**400, "events_count_10d": 1, PLAN: "gold"}]},
         {"body": "[" * 50_000},
     ]
-    found = python("-c", ALONE, str(bundle), json.dumps(events))
+    found, loaded = python("-c", ALONE, str(bundle), json.dumps(events))
     scores = [item["score"] for item in found[0]["predictions"]]
     assert scores[:3] == [pytest.approx(0.77, abs=1e-12), pytest.approx(0.26, abs=1e-12), None]
     assert scores[3:] == [pytest.approx(1.01e308), pytest.approx(0.75, abs=1e-12)]
@@ -111,6 +119,14 @@ def test_a_handler_scores_events_with_onnx_runtime_and_numpy_alone(bundle: Path)
     assert found[1]["predictions"] == found[0]["predictions"][:1]
     assert found[2]["predictions"] == []
     assert [set(answer) for answer in found[3:]] == [{"error"}] * 8
+    # All that it loads, with what that needs and the folder, is less than the platforms take.
+    packages = installed_bytes(HANDLER)
+    assert {"numpy", "onnxruntime"} <= set(loaded)
+    owners = metadata.packages_distributions()
+    assert {canonicalize_name(owner) for name in loaded for owner in owners.get(name, [])} <= set(packages)
+    assert min(packages.values()) > 0
+    folder = sum(path.stat().st_size for path in bundle.iterdir() if path.is_file())
+    assert 100e6 < folder + sum(packages.values()) < 250e6
 
 
 def test_of_no_number_batch_and_handler_decide_nothing(place: Place, bundle: Path, tmp_path: Path) -> None:
