@@ -35,11 +35,12 @@ from tidemill.declare import (
 )
 from tidemill.features.gold import Builder
 from tidemill.features.tables import view_table
-from tidemill.models.onnx_scoring import SAMPLE, gaps_between
+from tidemill.models.onnx_scoring import SAMPLE
 from tidemill.models.packaging import build_package
 from tidemill.models.pipelines import unfitted, with_score
 from tidemill.models.promotion import CHAMPION
 from tidemill.models.registry import Registry
+from tidemill.models.sample_check import gaps_between
 from tidemill.models.scoring import build_predictions, read_graph
 from tidemill.models.scoring_work import Contender
 from tidemill.models.specs import BINARY, MULTICLASS, REGRESSION
