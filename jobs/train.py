@@ -92,7 +92,7 @@ def run(context: Context) -> Result:
         "training_set_id": identity,
         "family": card["family"],
         "threshold": card["threshold"],
-        "registry": registry.uri,
+        "registry": registry.place,
         "train_join": joined,
         "gate_evaluation": gate.path,
     }

@@ -169,6 +169,8 @@ def test_a_tracking_server(tmp_path: Path) -> None:
         try:
             assert checks_services.tracking(f"{uri}/", tmp_path).said == "the server answers"
             assert int(checks_services.tracking(f"{uri}/other", tmp_path).code) == 69
+            with_password = uri.replace("//", "//ada:hush@")
+            assert checks_services.tracking(with_password, tmp_path).said == "the server answers"
         finally:
             server.shutdown()
             answering.join()

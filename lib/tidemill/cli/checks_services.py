@@ -12,6 +12,7 @@ from tidemill.cli.checks_machine import writable
 from tidemill.cli.findings import Finding
 from tidemill.core.errors import Exit
 from tidemill.features.repository import online_address, repository_yaml
+from tidemill.models.registry_server import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ def tracking(uri: str, root: Path) -> Finding:
     if not uri.startswith(("http://", "https://")):
         return Finding("tracking", f"{uri.partition(':')[0]} is reached without a server")
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_SECONDS) as answer:  # noqa: S310 - http, see above
+        with urllib.request.urlopen(f"{place_of(uri).rstrip('/')}/health", timeout=_SECONDS) as answer:  # noqa: S310 - http, see above
             healthy = answer.status == 200
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tidemill.core.errors import Exit, TidemillError
+from tidemill.core.locked import locked
 from tidemill.core.runs import TRACEBACK, write_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def explain(error: Exception, folder: Path | None) -> TidemillError:
     text = str(error)
     where = "before the run had a folder"
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    if full or "No space left on device" in text:
+    if full or "No space left on device" in text or "database or disk is full" in text:
         return TidemillError(
             "E_DISK_FULL",
             "no space is left on the device",
@@ -34,14 +35,9 @@ def explain(error: Exception, folder: Path | None) -> TidemillError:
             next_step="give the user who runs this the right to read and write there",
             exit_code=Exit.IO,
         )
-    if "database is locked" in text:  # MLflow has waited 20 seconds for it by then
-        return TidemillError(
-            "E_LOCKED",
-            "another process keeps the registry's database locked",
-            where=str(folder.parent.parent / "mlflow" / "mlflow.db") if folder else where,
-            next_step="end what holds it and run the same command again: it goes on where it stopped",
-            exit_code=Exit.TRY_AGAIN,
-        )
+    kept = locked(error, f"one below {folder.parent.parent}" if folder else where)
+    if kept is not None:
+        return kept
     if folder is not None:
         write_text(folder / TRACEBACK, "".join(traceback.format_exception(error)))
         where = str(folder / TRACEBACK)

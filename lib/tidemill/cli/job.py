@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tidemill.cli.result import Job
     from tidemill.models.use_case import UseCase
 
+_ASK_REGISTRY = {"train", "promote", "score", "monitor", "backtest", "reproduce"}
 
 def main(name: str, run: Callable[[Context], Result]) -> NoReturn:
     """Runs one job as a process: `spark-submit jobs/<name>.py ...`; ends with the documented exit code."""
@@ -159,6 +160,9 @@ def _run_all(name: str, context: Context, jobs: list[Job], arguments: argparse.N
     context.progress = Progress(len(jobs))
     write_json(run_folder(context.root, context.lake.run_id) / RECORD, _record(context, arguments))
     check_declarations(context, [job for job, _ in jobs])
+    if context.config.services.tracking and not _ASK_REGISTRY.isdisjoint(job for job, _ in jobs):
+        context.progress.say("asking the tracking server")
+        context.registry.check()  # before hours of Spark, not after them
     # What one day decides the next one builds on: a pipeline goes through a period one as-of time after another.
     times: list[tuple[datetime, ...]] = [context.requested]
     if name == PIPELINE and len(context.requested) > 1:

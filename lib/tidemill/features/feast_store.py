@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 # Feast redirects every later metric of the process to files unless the client is imported before it.
@@ -15,10 +16,11 @@ from feast import FeatureStore
 
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.lease import lease
+from tidemill.core.locked import naming
 from tidemill.core.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -36,13 +38,13 @@ def open_store(yaml: Path, root: Path) -> FeatureStore:
     os.environ["TIDEMILL_ROOT"] = str(root)
     (root / "feast").mkdir(parents=True, exist_ok=True)
     logging.getLogger("feast").setLevel(logging.ERROR)
-    with quiet():
+    with quiet(), naming(f"Feast's registry, which {yaml} names"):
         return FeatureStore(fs_yaml_file=yaml)
 
 
 def apply_objects(store: FeatureStore, objects: Sequence[Any], root: Path) -> None:
     """Registers the objects; what other use cases registered stays."""
-    with lease(root, "feast-registry", owner=str(os.getpid()), timeout=_WAIT_SECONDS), quiet():
+    with lease(root, "feast-registry", owner=str(os.getpid()), timeout=_WAIT_SECONDS), _asking(store):
         store.apply(list(objects))
 
 
@@ -55,7 +57,7 @@ def materialize(store: FeatureStore, views: Sequence[FeatureView], at: datetime)
     engine = store._get_provider().batch_engine  # Feast hands back nothing of what it did
     before = len(getattr(engine, "loads", ()))
     for view in views:
-        with quiet():
+        with _asking(store):
             store.materialize(
                 start_date=at - view.delay - view.ttl, end_date=at - view.delay, feature_views=[view.table_name]
             )
@@ -71,7 +73,7 @@ def push(store: FeatureStore, view: FeatureView, rows: DataFrame, at: datetime) 
     engine = store._get_provider().batch_engine
     if not hasattr(engine, "push"):
         return None
-    with quiet():
+    with _asking(store):
         found = store.get_feature_view(view.table_name)
         loaded: Loaded = engine.push(store.registry, store.project, found, rows, at)
     return loaded
@@ -92,7 +94,7 @@ def online_rows(
     Raises:
         TidemillError: E_NO_SERVICE (no input) where the use case was never materialized.
     """
-    with quiet():
+    with _asking(store):
         known = [s.name for s in store.list_feature_services()]
         if service not in known:
             raise TidemillError(
@@ -102,8 +104,15 @@ def online_rows(
                 next_step=f"run materialize or the pipeline first; {nearest(service, known)}",
                 exit_code=Exit.NO_INPUT,
             )
-        response = store.get_online_features(
-            features=store.get_feature_service(service), entity_rows=[{key: value} for value in keys]
-        )
+        asked = store.get_feature_service(service)
+        with naming(str(getattr(store.config.online_store, "path", "the online store"))):
+            response = store.get_online_features(features=asked, entity_rows=[{key: value} for value in keys])
     columns = response.to_dict(include_event_timestamps=times)
     return [{name: values[i] for name, values in columns.items()} for i in range(len(keys))]
+
+
+@contextmanager
+def _asking(store: FeatureStore) -> Iterator[None]:
+    """Feast kept quiet; a registry in SQLite that another process keeps locked is named."""
+    with quiet(), naming(str(store.config.registry.path).removeprefix("sqlite:///")):
+        yield

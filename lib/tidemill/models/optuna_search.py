@@ -20,6 +20,7 @@ from optuna.trial import FixedTrial, Trial, TrialState
 
 from tidemill.core.digest import digest_of
 from tidemill.core.frozen import freeze
+from tidemill.core.locked import naming
 from tidemill.models.candidates import Candidate
 from tidemill.models.spaces import BAYESIAN, Uniform, Whole
 from tidemill.models.specs import HIGHER_IS_BETTER
@@ -233,15 +234,16 @@ def _sampler(by: SearchBy, seed: int, number: int) -> RandomSampler | TPESampler
 @contextmanager
 def _study(path: Path, name: str, metric: str) -> Iterator[optuna.Study]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    storage = RDBStorage(f"sqlite:///{path}", {"connect_args": {"factory": _Connection}})
-    try:
-        yield optuna.create_study(
-            study_name=name,
-            storage=storage,
-            direction="maximize" if HIGHER_IS_BETTER[metric] else "minimize",
-            pruner=MedianPruner(n_startup_trials=_FINISHED_BEFORE_STOPPING),
-            load_if_exists=True,
-        )
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+    with naming(str(path)):
+        storage = RDBStorage(f"sqlite:///{path}", {"connect_args": {"factory": _Connection}})
+        try:
+            yield optuna.create_study(
+                study_name=name,
+                storage=storage,
+                direction="maximize" if HIGHER_IS_BETTER[metric] else "minimize",
+                pruner=MedianPruner(n_startup_trials=_FINISHED_BEFORE_STOPPING),
+                load_if_exists=True,
+            )
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()

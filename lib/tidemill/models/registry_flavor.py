@@ -69,6 +69,11 @@ def pinned(names: Iterable[str]) -> list[str]:
     return [f"{name}=={version(name)}" for name in there]
 
 
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Those of the packages that this environment has, as pip writes them, by name."""
+    return {name: pinned([name])[0] for name in names if _is_there(name) or (name == _CPU and _is_there(_CUDA))}
+
+
 def _is_there(name: str) -> bool:
     try:
         version(name)

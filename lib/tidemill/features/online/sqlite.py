@@ -13,6 +13,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from tidemill.core.failpoints import failpoint
+from tidemill.core.locked import naming
 from tidemill.core.time import from_micros
 from tidemill.features.online import encoding
 
@@ -58,7 +59,7 @@ def write(batches: Iterable[pa.RecordBatch], view: OnlineView, place: SqlitePlac
         place: where they go.
     """
     statement = _UPSERT.format(table=_name(view))
-    with contextlib.closing(_connect(place)) as connection:
+    with naming(place.path), contextlib.closing(_connect(place)) as connection:
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         number = 0
         for batch in batches:
@@ -75,7 +76,7 @@ def write(batches: Iterable[pa.RecordBatch], view: OnlineView, place: SqlitePlac
 
 def remove(view: OnlineView, place: SqlitePlace, before: datetime) -> int:
     """Removes the values that speak for a second earlier than that of `before`; returns of how many entities."""
-    with contextlib.closing(_connect(place)) as connection:
+    with naming(place.path), contextlib.closing(_connect(place)) as connection:
         (first,) = _seconds([before])
         connection.execute("begin immediate")
         found = connection.execute(
@@ -90,7 +91,7 @@ def remove(view: OnlineView, place: SqlitePlace, before: datetime) -> int:
 
 def check(place: SqlitePlace) -> None:
     """Opens the database."""
-    with contextlib.closing(_connect(place)) as connection:
+    with naming(place.path), contextlib.closing(_connect(place)) as connection:
         connection.execute("pragma schema_version")
 
 
