@@ -61,23 +61,23 @@ def run(context: Context) -> Result:
     rows, joined = keep_training_set(context, plan, identity, inputs)
     try:
         check_training_set(rows, use_case, plan, training_sets_table(use_case).label)
-        parent = registry.start_training(use_case.name, identity, {"as_of": format_time(context.as_of)})
-        found = search(rows, use_case, plan, settings, context.root / "search", identity, context.progress.say)
-        failpoint("train.searched")
-        gate = keep_gate_scores(context, found, identity, inputs)
-        card = build_card(use_case, found, gate, plan, identity, context.as_of, settings.of_fits())
-        card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
-        held = column_statistics(rows, training_sets_table(use_case).columns)
-        held |= {"training_set_id": identity, "profile": keep_references(context, identity)}
-        documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: held}
-        context.progress.say("exporting the best")
-        with TemporaryDirectory(dir=registry.temporary) as folder:
-            best, classes = found.finalists[0].model, use_case.classes
-            package = build_package(best, rows, use_case.task, Path(folder), classes, card["threshold"])
-            card["importance"] = importance(rows.where(F.col("part") == GATE), read_parts(package.graph))
-            context.progress.say("logging to MLflow")
-            run_id, uri = log_search(registry, parent, identity, found, package, documents, use_case.metric)
-        failpoint("train.logged")
+        with registry.training(use_case.name, identity, {"as_of": format_time(context.as_of)}) as parent:
+            found = search(rows, use_case, plan, settings, context.root / "search", identity, context.progress.say)
+            failpoint("train.searched")
+            gate = keep_gate_scores(context, found, identity, inputs)
+            card = build_card(use_case, found, gate, plan, identity, context.as_of, settings.of_fits())
+            card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
+            held = column_statistics(rows, training_sets_table(use_case).columns)
+            held |= {"training_set_id": identity, "profile": keep_references(context, identity)}
+            documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: held}
+            context.progress.say("exporting the best")
+            with TemporaryDirectory(dir=registry.temporary) as folder:
+                best, classes = found.finalists[0].model, use_case.classes
+                package = build_package(best, rows, use_case.task, Path(folder), classes, card["threshold"])
+                card["importance"] = importance(rows.where(F.col("part") == GATE), read_parts(package.graph))
+                context.progress.say("logging to MLflow")
+                run_id, uri = log_search(registry, parent, identity, found, package, documents, use_case.metric)
+            failpoint("train.logged")
     finally:
         rows.unpersist()
     tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
