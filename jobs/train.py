@@ -20,7 +20,9 @@ from tidemill.cli.training import (
     keep_gate_scores,
     keep_training_set,
     log_search,
+    made_of,
     of_fits,
+    tags_of,
 )
 from tidemill.core.failpoints import failpoint
 from tidemill.core.frozen import freeze
@@ -66,7 +68,8 @@ def run(context: Context) -> Result:
             failpoint("train.searched")
             gate = keep_gate_scores(context, found, identity, inputs)
             card = build_card(use_case, found, gate, plan, identity, context.as_of, settings.of_fits())
-            card |= {"audit": audited.batch_id, **of_fits(rows, use_case, found, settings, context.progress.say)}
+            card |= {"audit": audited.batch_id, **made_of(inputs)}
+            card |= of_fits(rows, use_case, found, settings, context.progress.say)
             held = column_statistics(rows, training_sets_table(use_case).columns)
             held |= {"training_set_id": identity, "profile": keep_references(context, identity)}
             documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: held}
@@ -80,8 +83,7 @@ def run(context: Context) -> Result:
             failpoint("train.logged")
     finally:
         rows.unpersist()
-    tags = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration")}
-    version = registry.register(use_case.name, uri, run_id, identity, tags)
+    version = registry.register(use_case.name, uri, run_id, identity, tags_of(card, use_case))
     failpoint("train.registered")
     finish(registry, parent, version, card)
     facts = {

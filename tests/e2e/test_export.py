@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from shopkeeping import AS_OF, as_csv, orders, recorded
 from tidemill.cli.models import registered_graph
 from tidemill.core.config import Layout
+from tidemill.core.digest import digest_of_code
 from tidemill.core.time import parse_time
 from tidemill.data.commit import commit_together
 from tidemill.data.contract_file import read_contract
@@ -25,6 +26,7 @@ from tidemill.data.tables import silver_table
 from tidemill.data.write import Batch
 from tidemill.features.gold import Builder
 from tidemill.models import packaging, scoring
+from tidemill.models.card import CARD
 from tidemill.models.onnx_export import Export, export
 from tidemill.models.pipelines import with_score
 from tidemill.models.registry import Registry
@@ -51,7 +53,8 @@ rows = pandas.DataFrame(json.loads(sys.argv[3]))
 found = {
     "told": model.predict(rows).to_dict("list"),
     "example": model.predict(model.input_example).to_dict("list"),
-    "inputs": model.metadata.get_input_schema().input_names(),
+    "inputs": model.metadata.get_input_schema().to_dict(),
+    "outputs": model.metadata.get_output_schema().to_dict(),
     "ours": sorted(name for name in sys.modules if name.partition(".")[0] == "tidemill"),
 }
 print(json.dumps(found))
@@ -94,7 +97,31 @@ def test_a_registered_model_scores_without_java_as_spark_does(trained: Shop, spa
     decided = [float(score >= threshold) for score in expected]
     assert found["told"] == {"score": pytest.approx(expected, abs=1e-12), "prediction": decided}
     assert [len(found["example"][name]) for name in ("score", "prediction")] == [1, 1]
-    assert (found["inputs"], found["ours"]) == (features, [])
+    assert found["inputs"] == [{"type": "double", "name": name, "required": False} for name in features]
+    assert found["outputs"] == [{"type": "double", "name": n, "required": True} for n in ("score", "prediction")]
+    assert found["ours"] == []
+
+
+def test_a_registered_version_says_what_it_was_made_of(trained: Shop) -> None:
+    registry = Registry(trained.root)
+    version = registry.version("shop", "1")
+    gold, labels = (trained.batches(f"gold.{name}") for name in ("orders_of_customer_v1", "shop_labels"))
+    assert len(gold) == len(labels) == 1
+    assert version.tags == {
+        "tidemill.training_set_id": trained.batches("gold.shop_training_sets")[-1].batch_id,
+        "as_of": "2024-03-11T00:00:00Z",
+        "family": "logistic_regression",
+        "trained_until": "2024-03-11T00:00:00Z",
+        "declaration": load_use_case(trained.repo, "shop").digest,
+        "code": digest_of_code(),
+        "views": "orders_of_customer v1",
+        "gold.orders_of_customer_v1": gold[0].batch_id,
+        "gold.labels": labels[0].batch_id,
+    }
+    card = registry.document(version, CARD)
+    assert card["data"] == {"gold": {"orders_of_customer_v1": [gold[0].batch_id]}, "labels": [labels[0].batch_id]}
+    parent = registry._client.get_run(registry._client.get_run(version.run_id).data.tags["mlflow.parentRunId"])
+    assert (parent.info.status, parent.data.tags["as_of"]) == ("FINISHED", "2024-03-11T00:00:00Z")
 
 
 def test_two_versions_on_buckets_on_a_frame_and_spark_itself_score_alike(

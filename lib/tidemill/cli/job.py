@@ -24,6 +24,7 @@ from tidemill.cli.screen import show
 from tidemill.cli.summary import PIPELINE, published, summary_of
 from tidemill.cli.telling import tell_failure
 from tidemill.core.config import load_config
+from tidemill.core.digest import digest_of_code
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
 from tidemill.core.home import HOME, STATE
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tidemill.models.use_case import UseCase
 
 _ASK_REGISTRY = {"train", "promote", "score", "monitor", "backtest", "reproduce"}
+
 
 def main(name: str, run: Callable[[Context], Result]) -> NoReturn:
     """Runs one job as a process: `spark-submit jobs/<name>.py ...`; ends with the documented exit code."""
@@ -185,6 +187,7 @@ def _record(context: Context, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "job": context.job,
         "version": __version__,
+        "code": digest_of_code(),
         "use_case": context.use_case.name,
         "declaration": context.use_case.digest,
         "config": context.config.model_dump(),

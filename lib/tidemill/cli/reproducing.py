@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from tidemill.core.digest import digest_of_code
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.frozen import thaw
 from tidemill.core.runs import run_folder, write_json
@@ -115,7 +116,7 @@ def _version(context: Context, registry: Registry, number: str) -> Version:
         raise TidemillError(
             "E_NO_VERSION",
             f"there is no version {number!r} of {name!r}",
-            where=registry.uri,
+            where=registry.place,
             next_step=f"name one of {', '.join(sorted(found, key=int))}" if found else "train it first",
             exit_code=Exit.USAGE,
         )
@@ -160,6 +161,8 @@ def _remaining(context: Context, registry: Registry, version: Version) -> list[s
     found = [
         f"{package} then, {now.get(name, missing)} now" for name, package in then.items() if now.get(name) != package
     ]
+    if digest_of_code() != version.tags.get("code"):  # older versions have no such tag
+        found.append("the code of tidemill has changed since")
     if context.use_case.digest != version.tags["declaration"]:
         found.append("the use case's file has changed since; the registered declaration was used")
     return found

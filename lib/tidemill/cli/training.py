@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from tidemill.cli.evaluating import EVALUATION, evaluation_page
+from tidemill.core.digest import digest_of, digest_of_code
 from tidemill.core.failpoints import failpoint
 from tidemill.data.commit import commit
 from tidemill.data.pins import pin
@@ -119,6 +120,26 @@ def log_search(
         registry.log_model(runs[other.candidate.name], other.model, documents)
     pages = {EVALUATION: evaluation_page(documents[CARD])}
     return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, {**documents, **pages})
+
+
+def made_of(inputs: dict[str, Any]) -> dict[str, Any]:
+    """What the card says a model was made of: the code's digest, and the batches of gold rows and labels."""
+    return {"code": digest_of_code(), "data": {"gold": inputs["batches"], "labels": inputs["labels"]}}
+
+
+def tags_of(card: dict[str, Any], use_case: UseCase) -> dict[str, str]:
+    """The tags of a registered version: when, how and of what it was made; texts for people to search by."""
+    said = {key: str(card[key]) for key in ("as_of", "family", "trained_until", "declaration", "code")}
+    batches = {f"gold.{table}": made for table, made in card["data"]["gold"].items()}
+    batches["gold.labels"] = card["data"]["labels"]
+    said |= {name: _few(made) for name, made in batches.items()}
+    return {**said, "views": ", ".join(f"{view.name} v{view.version}" for view in use_case.views)}
+
+
+def _few(batches: list[str]) -> str:
+    """Batches by name; of so many that nobody reads them, number and digest. The card names all."""
+    most = 100
+    return ",".join(batches) if len(batches) <= most else f"{len(batches)} batches, {digest_of(batches)}"
 
 
 def finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:

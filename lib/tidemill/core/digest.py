@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from tidemill.core.home import HOME
 
 _BLOCK = 1 << 20
 
@@ -25,3 +25,12 @@ def digest_of_file(path: Path) -> str:
         while block := file.read(_BLOCK):
             value.update(block)
     return value.hexdigest()
+
+
+def digest_of_code() -> str:
+    """The SHA-256, in hexadecimal, of the names and bytes of the modules of this library, and of the jobs beside it."""
+    library = Path(__file__).resolve().parents[1]
+    carried = library / "home"  # of a wheel: the jobs, and what is no code of ours
+    modules = {p.relative_to(library): p for p in library.rglob("*.py") if carried not in p.parents}
+    modules |= {Path("jobs") / path.name: path for path in (HOME / "jobs").glob("*.py")}
+    return digest_of({name.as_posix(): digest_of_file(path) for name, path in modules.items()})
