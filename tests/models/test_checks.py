@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tidemill.core.config import load_config
 from tidemill.core.errors import TidemillError
 from tidemill.core.frozen import freeze, thaw
+from tidemill.core.home import HOME
 from tidemill.core.time import Grid
 from tidemill.declare import (
     ActiveWithin,
@@ -26,6 +28,8 @@ from tidemill.declare import (
     UseCase,
     days,
 )
+from tidemill.models.backtest import replay
+from tidemill.models.candidates import Candidate
 from tidemill.models.checks import check_training_set
 from tidemill.models.splits import plan_splits
 
@@ -36,6 +40,7 @@ GRID = Grid("2024-01-01", every=days(10))
 TIMES = GRID.times(datetime(2024, 3, 1, tzinfo=UTC))  # six
 CUSTOMER = Entity("customer")
 ORDERS = Source("orders", contract="orders.yaml", entity=CUSTOMER, event_time="at")
+TRAIN = load_config(HOME / "conf", "local").train
 SCHEMA = "customer string, event_timestamp timestamp, amount_sum_10d double, label double, part string"
 
 
@@ -138,6 +143,25 @@ def test_an_infinite_feature_is_named(spark: SparkSession) -> None:
     error = refused(rows_of(spark, amount=float("-inf")))
     assert (error.code, error.exit_code) == ("E_FEATURE_VALUE", 65)
     assert error.what == "features are infinite: 'amount_sum_10d' in 24 training rows"
+
+
+def test_a_backtest_leaves_out_what_teaches_nothing_and_refuses_what_train_refuses(spark: SparkSession) -> None:
+    trainings = {TIMES[place]: tuple(TIMES[:place]) for place in (1, 2)}
+    rows = rows_of(spark, labels={0: 1.0})
+    said = list[str]()
+    asked = (use_case(), Candidate("replayed", "logistic_regression", {"maxIter": 1}), TRAIN, trainings)
+    assert [(a.age, a.rows) for a in replay(rows, *asked, "gold.shop_labels", said.append)] == [(0, 4)]
+    assert said[-2] == "the training of 2024-01-11T00:00:00Z is left out: all 4 rows to train on have the same label"
+    refused = {
+        "E_ONE_CLASS": rows_of(spark, labels={0: 1.0, 1: 1.0}),
+        "E_FEATURE_VALUE": rows_of(spark, amount=float("inf")),
+        "E_LABEL_VALUE": rows_of(spark, labels={3: 2.0}),
+        "E_NO_FEATURES": rows_of(spark, amount=None),
+    }
+    for code, bad in refused.items():
+        with pytest.raises(TidemillError) as caught:
+            replay(bad, *asked, "gold.shop_labels", said.append)
+        assert (caught.value.code, caught.value.exit_code) == (code, 65)
 
 
 def test_ten_thousand_columns_are_refused_when_they_are_declared() -> None:

@@ -11,11 +11,12 @@ import pyarrow as pa
 from tidemill.cli.plan import training_times
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import REPORT, run_folder, write_text
-from tidemill.core.time import format_time, length_name
+from tidemill.core.time import format_time, length_name, to_micros
 from tidemill.data.commit import commit, derived_batch, ledgered
 from tidemill.data.schema import delta_schema
 from tidemill.features.asof_choice import join_gold
 from tidemill.features.gold import read_labels
+from tidemill.features.tables import labels_table
 from tidemill.models.candidates import Candidate, recipe_of
 from tidemill.models.card import CARD
 from tidemill.models.promotion import CHALLENGER
@@ -62,7 +63,7 @@ def what_to_replay(context: Context) -> Replay | None:
         raise TidemillError(
             "E_NO_VERSION",
             f"no version of {use_case.name!r} has been trained, whose recipe could be replayed",
-            where=registry.uri,
+            where=registry.place,
             next_step="train it first",
             exit_code=Exit.USAGE,
         )
@@ -98,11 +99,13 @@ def run_backtest(context: Context, asked: Replay) -> tuple[list[Loss], str]:
     spine = read_labels(context.spark, lake, use_case.name, use_case.label, times)
     rows = join_gold(lake, spine, use_case.views, times).frame.persist()
     try:
-        found = replay(rows, use_case, asked.recipe, context.config.train, asked.trainings, context.progress.say)
+        where = labels_table(use_case.name, use_case.label).label
+        settings, say = context.config.train, context.progress.say
+        found = replay(rows, use_case, asked.recipe, settings, asked.trainings, where, say)
     finally:
         rows.unpersist()
     lost = losses(found, use_case.metric)
-    report = _write_page(context, asked, lost)
+    report = _write_page(context, asked, {a.trained_at for a in found}, lost)
     facts: dict[str, Any] = {
         "use_case": use_case.name,
         "as_of": context.as_of,
@@ -119,7 +122,7 @@ def _step(every: timedelta | str) -> str:
     return length_name(every) if isinstance(every, timedelta) else f"a {every}"
 
 
-def _write_page(context: Context, asked: Replay, lost: list[Loss]) -> str:
+def _write_page(context: Context, asked: Replay, trained: set[int], lost: list[Loss]) -> str:
     from tidemill.models.backtest import conclusion
 
     use_case = context.use_case
@@ -132,7 +135,7 @@ def _write_page(context: Context, asked: Replay, lost: list[Loss]) -> str:
             metric=use_case.metric,
             recipe=f"{asked.recipe.family}: {asked.recipe.parameters}",
             step=_step(use_case.grid.every),
-            trained=tuple(format_time(at) for at in asked.trainings),
+            trained=tuple(format_time(at) for at in asked.trainings if to_micros(at) in trained),
             conclusion=conclusion(lost, use_case.metric),
             ages=tuple(AgePoint(x.age, x.times, x.value, x.fresh, x.loss, x.error, clear=x.clear) for x in lost),
         )

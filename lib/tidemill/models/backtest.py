@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from tidemill.core.time import to_micros
+from tidemill.core.errors import TidemillError
+from tidemill.core.time import format_time, to_micros
 from tidemill.data.slices import times_predicate
 from tidemill.features.pairs import AS_OF
+from tidemill.models.checks import check_trainings
 from tidemill.models.evaluate import build_metrics
 from tidemill.models.fits import fit_recipe
 from tidemill.models.pipelines import with_score
@@ -100,9 +102,12 @@ def replay(
     recipe: Candidate,
     settings: Train,
     trainings: dict[datetime, tuple[datetime, ...]],
+    where: str,
     say: Callable[[str], None],
 ) -> list[Aged]:
     """Trains at each cut-off and judges each model on all evaluated times from then on.
+
+    A cut-off whose rows teach nothing is said and left out: all their labels are the same, or no feature has values.
 
     Args:
         rows: cached by the caller: features and `label` of all matured times.
@@ -110,17 +115,35 @@ def replay(
         recipe: family and parameters of every model.
         settings: of the fits.
         trainings: each cut-off with the times to train on.
+        where: the rows are from.
         say: tells what is being done.
+
+    Raises:
+        TidemillError: E_LABEL_VALUE, E_FEATURE_VALUE, E_ONE_CLASS, E_NO_FEATURES (data).
     """
     evaluated, frames = list(trainings), []
+    fault: TidemillError | None = None
+    idle = check_trainings(rows, use_case, trainings, where)
     for number, (at, known) in enumerate(trainings.items()):
+        if at in idle:
+            continue
         say(f"training {number + 1} of {len(trainings)}")
         train = rows.where(times_predicate(AS_OF, known))
-        features = usable_features(train, use_case.features, use_case.preparation.nulls)
-        model = fit_recipe(train, use_case, features, recipe, settings)
+        try:
+            features = usable_features(train, use_case.features, use_case.preparation.nulls)
+            model = fit_recipe(train, use_case, features, recipe, settings)
+        except TidemillError as error:
+            if error.code != "E_NO_FEATURES":
+                raise
+            idle[at], fault = error.what, error
+            continue
         later = rows.where(times_predicate(AS_OF, evaluated[number:]))
         scored = with_score(model, later, use_case.task).select(AS_OF, "label", judged_on(use_case.task))
         frames.append(scored.withColumn("trained_at", F.lit(at)))
+    for at, why in sorted(idle.items()):
+        say(f"the training of {format_time(at)} is left out: {why}")
+    if fault is not None and not frames:
+        raise fault
     say("judging")
     metrics = build_metrics(reduce(lambda a, b: a.unionByName(b), frames), use_case.task, ["trained_at", AS_OF])
     moments = [F.unix_micros(name).alias(name) for name in ("trained_at", AS_OF)]
