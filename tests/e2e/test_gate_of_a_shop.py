@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import Shop, make_shop_in
 from deltalake import DeltaTable
+from pyspark.sql import functions as F
 from shopkeeping import AS_OF, as_csv, orders, recorded
+from tidemill.cli import gating
 from tidemill.cli.console import app
+from tidemill.cli.context import Context
+from tidemill.core.config import load_config
 from tidemill.core.failpoints import Crashed, armed
+from tidemill.core.home import HOME
+from tidemill.core.progress import Progress
+from tidemill.core.time import parse_time
+from tidemill.data.read import read
+from tidemill.models.gate import decide
+from tidemill.models.guardrails import Packaged
+from tidemill.models.registry import Registry
+from tidemill.models.use_case import load_use_case
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from tidemill.data.tables import Lake, Table
+    from tidemill.models.guardrails import Evidence
 
 LATER = "2024-03-21"
 JOBS = "build_features audit train promote score"
@@ -103,3 +121,77 @@ def test_a_rollback_restores_what_scores(judged: Judged, capsys: pytest.CaptureF
     code, summary = shop.run("promote score", "--as-of", LATER)
     assert (code, summary["model"]) == (0, {"name": "shop", "version": "1", "alias": "champion"})
     assert [row["decision"] for row in ledger(shop)] == ["promote", "wait", "approve", "rollback"]
+
+
+def looked_at(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, scores: Column | None = None, **card: Any
+) -> tuple[Evidence, dict[str, str]]:
+    """What is gathered about the second version beside the first, had its gate other scores or its card other values.
+
+    Returns:
+        The evidence, and the reason of each check that stops it.
+    """
+    settings = ("promote.simpler=1.0", "promote.overfit=0.04", "promote.slice_rows=5", "promote.confidence=0.8")
+    config = load_config(HOME / "conf", "local", settings)
+    use_case = replace(load_use_case(shop.repo, "shop"), slices=("events_count_10d",))
+    times, steps = (parse_time(LATER),), Progress(1)
+    context = Context("promote", use_case, shop.repo, config, shop.lake, datetime.now(UTC), steps, times)
+    registry = Registry(shop.root)
+    document = registry.document
+
+    def read_changed(spark: SparkSession, lake: Lake, table: Table) -> DataFrame:
+        rows = read(spark, lake, table)
+        return rows if scores is None or table.name != "shop_gate_scores" else rows.withColumn("score", scores)
+
+    monkeypatch.setattr(gating, "read", read_changed)
+    monkeypatch.setattr(registry, "document", lambda v, name: document(v, name) | (card if v.version == "2" else {}))
+    first, second = (registry.version("shop", number) for number in "12")
+    found = gating.gather(context, registry, second, first)
+    made = decide(found.evidence, config.promote)
+    stopped = {check.name: check.reason for check in made.checks if not check.passed}
+    assert made.decision == ("keep" if stopped else "promote")
+    assert set(stopped.values()) <= set(made.reasons)
+    return found.evidence, stopped
+
+
+def test_each_bad_challenger_is_refused_for_its_own_reason(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six customers bought once in ten days, of whom three went: the slice, on which the first version is at 0.67."""
+    shop = judged.shop
+    packaged = Packaged(**json.loads(ledger(shop)[1]["evidence"])["packaged"])
+    monkeypatch.setattr(gating, "check_package", lambda _: packaged)  # a process of its own: once is enough, below
+    score = F.col("score")
+    assert looked_at(shop, monkeypatch)[1] == {}
+    worse = looked_at(shop, monkeypatch, F.lit(0.2))[1]
+    assert set(worse) == {"champion", "brier"}
+    assert worse["champion"].startswith(
+        "roc_auc 0.5000 against the champion's 0.9783 on the same 29 rows: a gain of -0."
+    )
+    miscalibrated = looked_at(shop, monkeypatch, 0.5 + score / 2)[1]  # in the same order
+    assert set(miscalibrated) == {"calibration", "brier"}
+    assert miscalibrated["calibration"].startswith("it is mis-calibrated: its probabilities are off by 0.4")
+    turned = F.when(score.between(0.17, 0.20), 0.30).when(score.between(0.16, 0.30), 0.16).otherwise(score)
+    breaking = looked_at(shop, monkeypatch, turned)[1]
+    assert breaking["slices"] == (
+        "it breaks a slice: where events_count_10d is '1.0', roc_auc 0.0000 against the champion's 0.6667 on 6 rows"
+    )
+    overfitted = looked_at(shop, monkeypatch, train_value=1.0)[1]
+    assert overfitted == {
+        "overfit": (
+            "it is over-fitted: roc_auc 1.0000 on the rows of the fit is 0.9783 on the gate, which loses 4% of it, "
+            "more than 4%"
+        )
+    }
+
+
+def test_a_challenger_whose_graph_was_damaged_is_refused(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = judged.shop
+    graph = max(shop.root.rglob("score.onnx"), key=lambda path: path.stat().st_mtime)
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[: len(whole) // 2])
+    try:
+        evidence, stopped = looked_at(shop, monkeypatch)
+    finally:
+        graph.write_bytes(whole)
+    assert set(stopped) == {"champion", "package"}  # as good as the champion is enough for what is known to be simpler
+    assert stopped["package"].startswith("the packaged model cannot be used: ")
+    assert (evidence.numbers, evidence.packaged.difference) == (None, None)

@@ -65,7 +65,8 @@ def gather(context: Context, registry: Registry, challenger: Version, champion: 
     context.progress.say("the packaged model in a process of its own")
     with TemporaryDirectory(dir=registry.temporary) as folder:
         model = registry.fetch(challenger, "", _made(Path(folder) / "challenger"))
-        packaged, numbers = check_package(model), _numbers(model / GRAPH_FOLDER)
+        packaged = check_package(model)
+        numbers = None if packaged.difference is None else _numbers(model / GRAPH_FOLDER)
         rival = None
         if champion is not None:
             rival = _numbers(registry.fetch(champion, GRAPH_FOLDER, _made(Path(folder) / "champion")))

@@ -73,4 +73,5 @@ def _champion(evidence: Evidence, limits: Promote) -> Check:
 
 def _simpler(evidence: Evidence, limits: Promote) -> bool:
     """Whether the challenger's graph holds at most the configured share of the numbers that the champion's holds."""
-    return evidence.champion_numbers is not None and evidence.numbers <= limits.simpler * evidence.champion_numbers
+    own, rival = evidence.numbers, evidence.champion_numbers
+    return own is not None and rival is not None and own <= limits.simpler * rival

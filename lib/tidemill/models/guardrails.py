@@ -45,7 +45,8 @@ class Evidence:
             total variation of their shares; 0 for regression.
         leaks: features that the leakage audit of its training rows found to leak; None where no audit is known.
         packaged: the registered model, loaded elsewhere.
-        numbers, champion_numbers: that their graphs hold; None without a champion.
+        numbers: that its graph holds; None where the packaged model cannot be used.
+        champion_numbers: that the champion's holds; None without a champion.
     """
 
     metric: str
@@ -57,7 +58,7 @@ class Evidence:
     moved: float
     leaks: tuple[str, ...] | None
     packaged: Packaged
-    numbers: int
+    numbers: int | None
     champion_numbers: int | None
 
 
