@@ -12,7 +12,7 @@ from typing import NoReturn
 import typer
 
 from tidemill.cli import catalog, contracts, dag, doctor, edge, promotions, quarantine, reports, service
-from tidemill.cli.environment import store_description
+from tidemill.cli.environment import store_description, tracking_of
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root, known_root, show_rows
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.home import job_command
@@ -96,26 +96,34 @@ def runs(root: Root = ROOT, as_json: Json = False) -> None:
 
 
 @app.command()
-def reproduce(model: str, version: str, root: Root = ROOT, repo: Repo = REPO, as_json: Json = False) -> None:
+def reproduce(
+    model: str, version: str, root: Root = ROOT, repo: Repo = REPO, env: Env = "local", as_json: Json = False
+) -> None:
     """Makes a registered version again from what it was trained on, and says what differs."""
     known_root(root)
     command = [*job_command("reproduce"), "--use-case", model, "--version", version]
-    command += ["--repo", str(repo), "--root", str(root), *(["--json"] if as_json else [])]
+    command += ["--repo", str(repo), "--root", str(root), "--env", env, *(["--json"] if as_json else [])]
     os.execv(command[0], command)  # noqa: S606 - the job takes this process's place
 
 
 @app.command()
-def ui(page: str = "mlflow", port: int = 5000, root: Root = ROOT, repo: Repo = REPO) -> None:
-    """Serves MLflow's own page over the root's registry (or `--page feast`), on this machine only."""
+def ui(page: str = "mlflow", port: int = 5000, root: Root = ROOT, repo: Repo = REPO, env: Env = "local") -> None:
+    """Serves MLflow's own page over the registry of models (or `--page feast`), on this machine only."""
     known_root(root)
-    bin_folder = Path(sys.executable).parent
-    os.environ["TIDEMILLROOT"] = str(root.resolve())
+    from tidemill.models.registry_server import below, place_of
+
+    bin_folder, uri = Path(sys.executable).parent, tracking_of(env)
+    os.environ["TIDEMILL_ROOT"] = str(root.resolve())
     if page == "feast":
-        command = [str(bin_folder / "feast"), "--chdir", str(repo), "ui", "--host", "127.0.0.1", "--port", str(port)]
+        description = str(store_description(repo, env).resolve())
+        command = [str(bin_folder / "feast"), "--chdir", str(repo), "--feature-store-yaml", description, "ui"]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+    elif page == "mlflow" and uri.startswith(("http://", "https://")):
+        print(f"{place_of(uri)} (the tracking server has this page itself)")
+        return
     elif page == "mlflow":
-        uri = f"sqlite:///{root.resolve() / 'mlflow' / 'mlflow.db'}"
-        command = [str(bin_folder / "mlflow"), "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"]
-        command += ["--port", str(port)]
+        os.environ["MLFLOW_BACKEND_STORE_URI"] = uri or below(root.resolve())  # not as an argument: others see those
+        command = [str(bin_folder / "mlflow"), "ui", "--host", "127.0.0.1", "--port", str(port)]
     else:
         raise TidemillError(
             "E_PAGE", f"there is no page {page!r}", where="--page", next_step="mlflow or feast", exit_code=Exit.USAGE
