@@ -163,14 +163,15 @@ class Registry:
             return runs.running(self._client, experiment, version.tags[TRAINING_SET])
 
     def register(self, name: str, uri: str, run: str, training_set: str, tags: Mapping[str, str]) -> Version:
-        """Registers a logged model as the next version of a use case."""
+        """Registers a logged model as the next version of a use case; a server wants its id, too."""
         with asking(self.uri):
             try:
                 self._client.create_registered_model(name)
             except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":  # from an earlier version
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            self._client.create_model_version(name, uri, run_id=run, tags={TRAINING_SET: training_set, **tags})
+            of: Any = {"tags": {TRAINING_SET: training_set, **tags}, "model_id": uri.partition("models:/")[2] or None}
+            self._client.create_model_version(name, uri, run_id=run, **of)
         *again, made = (version for version in self.versions(name) if version.run_id == run)
         with asking(self.uri):
             for version in again:  # MLflow has asked once more where an answer was lost
