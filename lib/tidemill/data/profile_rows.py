@@ -124,6 +124,8 @@ def from_row(row: Mapping[str, Any]) -> ColumnProfile:
 
 def _row(profile: ColumnProfile) -> dict[str, Any]:
     found, bins = profile.sketch, profile.bins
+    # Values that are as common as one another in an order of their own: parts are merged as workers are done.
+    commonest = sorted(((str(v), n) for v, n in found.frequent.counts.items()), key=lambda item: (-item[1], item[0]))
     return {
         **profile.key._asdict(),
         "kind": profile.kind,
@@ -141,8 +143,8 @@ def _row(profile: ColumnProfile) -> dict[str, Any]:
         "quantiles": found.quantiles.values,
         "quantile_rows": found.quantiles.rows,
         "rank_error": found.quantiles.error,
-        "frequent_values": [str(v) for v in found.frequent.counts],
-        "frequent_counts": list(found.frequent.counts.values()),
+        "frequent_values": [value for value, _ in commonest],
+        "frequent_counts": [count for _, count in commonest],
         "frequent_error": found.frequent.error,
         "edges": None if bins is None else list(bins.edges),
         "values": None if bins is None else list(bins.values),
