@@ -139,7 +139,8 @@ def test_of_no_number_batch_and_handler_decide_nothing(place: Place, bundle: Pat
     graph = place.registry.fetch(place.registry.version("shop", "1"), GRAPH_FOLDER, tmp_path)
     schema = pa.schema([("basket_part", pa.float64()), ("events_count_10d", pa.float64()), (PLAN, pa.string())])
     (batch,) = scored([pa.RecordBatch.from_pylist(rows, schema)], read_graph(graph, 0.5, 1), ())
-    found = python("-c", ALONE, str(bundle), json.dumps([{"rows": rows}]))[0]["predictions"]
+    (answer,), _ = python("-c", ALONE, str(bundle), json.dumps([{"rows": rows}]))
+    found = answer["predictions"]
     assert [[row[name] for row in found] for name in ("score", "prediction")] == [
         [pytest.approx(0.77), None, None, pytest.approx(0.36)],
         [1.0, None, None, 0.0],
