@@ -33,6 +33,7 @@ The first call installs what is needed below this folder (.venv, .cache), later 
   TIDEMILL_VENV=DIR       the virtual environment (default: .venv)
   TIDEMILL_PYTHON=FILE    the Python to make it with ($PYTHON_NEEDED)
   TIDEMILL_JARS=DIR       a folder with the files of jars.lock, for machines without a network
+  TIDEMILL_TABLES=URL     where the tables of a new root lie, for instance s3://BUCKET/FOLDER (default: below the root)
   TIDEMILL_MASTER=URL     the cluster's master, in place of the one in conf/spark/ENV.conf
   TIDEMILL_NO_INSTALL=1   install no system package (Java, Python's venv; for the tests PostgreSQL)
   TIDEMILL_VERBOSE=1      show what Spark's JVM says, on standard error

@@ -46,7 +46,8 @@ def bill(folder: Path) -> dict[str, Any]:
     """The whole bill of a checkout."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     parts = packages((folder / "requirements.lock").read_text(encoding="utf-8"))
-    parts += jars((folder / "jars.lock").read_text(encoding="utf-8"))
+    for lock in ("jars.lock", "jars-s3.lock"):
+        parts += jars((folder / lock).read_text(encoding="utf-8"))
     itself = {"type": "application", "name": project["name"], "version": project["version"]}
     return {
         "bomFormat": "CycloneDX",

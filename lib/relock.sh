@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # For maintainers: makes the lock files anew from pyproject.toml, the .in files of tests/orchestration/locks and bench/peers,
-# conf/ivy.xml and tests/servers/kafka.xml. Needs uv, a network and a finished set-up.
+# conf/ivy.xml, conf/ivy-s3.xml and tests/servers/kafka.xml. Needs uv, a network and a finished set-up.
 # Versions that are locked stay unless pyproject.toml forbids them; ./lib/relock.sh --upgrade takes the newest.
 set -euo pipefail
 # shellcheck source=lib/setup.sh
@@ -32,4 +32,5 @@ lock_jars() { # WHAT IVY_FILE LOCK_FILE
   rm -rf "$new" "$cache/ivy"
 }
 lock_jars "The JARs beside pyspark's" conf/ivy.xml jars.lock
+lock_jars "The JARs that Spark needs for tables in S3" conf/ivy-s3.xml jars-s3.lock
 lock_jars "Kafka's JARs for the tests" tests/servers/kafka.xml tests/servers/kafka.lock

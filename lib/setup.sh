@@ -22,6 +22,8 @@ job=""    # for the JSON line of an error
 json=""   # not empty: the caller asked for --json
 child=""  # what a signal has to end first
 jars=""   # the folder with the JARs that jobs need
+s3_jars="" # the folder with those that Spark needs for tables in S3, where they are wanted
+s3=""     # not empty: they are
 java=""   # the folder of the Java that was found
 
 # ---------------------------------------------------------------------------------------------- errors and signals
@@ -117,16 +119,20 @@ venv_ready() { # base | dev
   [[ -x $venv/bin/python && -f $stamp ]] && [[ $(<"$stamp") == "$(stamp_text "$1")" ]]
 }
 
-jars_ready() { # sets jars
-  if [[ -n ${TIDEMILL_JARS:-} ]]; then
+jars_ready() { # sets jars and s3_jars
+  jars=$cache/jars/$(digest <"$repo/jars.lock" | cut -c1-16)
+  if [[ -n ${TIDEMILL_JARS:-} && $TIDEMILL_JARS != "$jars" ]]; then # and not what a job that calls this one was given
     jars=$(cd "$TIDEMILL_JARS" 2>/dev/null && pwd) || jars=$TIDEMILL_JARS
     compgen -G "$jars/*delta-spark_*.jar" >/dev/null ||
       fail 78 E_JARS "no Delta JAR in the folder that TIDEMILL_JARS names" "$TIDEMILL_JARS" \
         "put the files of jars.lock there, or unset TIDEMILL_JARS"
+    [[ -z $s3 ]] || compgen -G "$jars/*hadoop-aws-*.jar" >/dev/null ||
+      fail 78 E_JARS "tables lie in S3, and its client is not in the folder that TIDEMILL_JARS names" "$TIDEMILL_JARS" \
+        "put the files of jars-s3.lock there, too, or unset TIDEMILL_JARS"
     return 0
   fi
-  jars=$cache/jars/$(digest <"$repo/jars.lock" | cut -c1-16)
-  [[ -d $jars ]]
+  [[ -z $s3 ]] || s3_jars=$cache/jars/$(digest <"$repo/jars-s3.lock" | cut -c1-16)
+  [[ -d $jars && (-z $s3_jars || -d $s3_jars) ]]
 }
 
 # Java: the first usable of JAVA_HOME, the one on PATH, and the usual folders, 17 before 21. A newer default does not win.
@@ -378,8 +384,10 @@ setup_venv() { # base | dev
 
 setup_jars() {
   say "fetching JARs for Spark into $cache/jars"
-  fetch_jars "$repo/conf/ivy.xml" "$repo/jars.lock" "$jars" ||
+  [[ -d $jars ]] || fetch_jars "$repo/conf/ivy.xml" "$repo/jars.lock" "$jars" ||
     fail_step "the JARs cannot be fetched" "read the log, or put the files of jars.lock into a folder and set TIDEMILL_JARS to it"
+  [[ -z $s3_jars || -d $s3_jars ]] || fetch_jars "$repo/conf/ivy-s3.xml" "$repo/jars-s3.lock" "$s3_jars" ||
+    fail_step "the JARs for S3 cannot be fetched" "read the log, or put the files of both lock files into a folder and set TIDEMILL_JARS to it"
 }
 
 # With the Ivy that Spark ships: its files stay inside .cache, a JAR with another digest than the locked one is refused, and
@@ -444,6 +452,7 @@ setup_archive() {
 
 rehearse() ( # NEW_ARCHIVE; in a subshell: what it exports ends with it
   trap - ERR
+  s3_jars="" # a longer class path may use the archive, a shorter one may not
   set_environment local "-XX:ArchiveClassesAtExit=$1"
   exec "$PYSPARK_PYTHON" -P - "$cache/tmp/table" <<'END'
 import sys
@@ -525,7 +534,7 @@ set_environment() { # ENVIRONMENT [JVM_OPTION...]
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # Spark's tasks share the cores already
   export MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
   export MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true FEAST_USAGE=False GIT_PYTHON_REFRESH=quiet
-  export TIDEMILL_JARS=$jars
+  export TIDEMILL_JARS=$jars TIDEMILL_S3_JARS=$s3_jars
 
   if [[ ${TIDEMILL_VERBOSE:-} == 1 ]]; then level=INFO; fi
   options="\"-Dlog4j2.configurationFile=$repo/conf/log4j2.properties\" -Dtidemill.log.level=$level"
@@ -547,12 +556,22 @@ set_environment() { # ENVIRONMENT [JVM_OPTION...]
     export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
     # Spark wants a folder for tables without a path. Ours all have one: this one stays empty, and out of the caller's way.
     arguments+=(--driver-class-path "$jars/*" --conf "spark.sql.warehouse.dir=$cache/warehouse")
+    # Behind all others: the class archive holds for what a class path begins with.
+    if [[ -n $s3_jars ]]; then export SPARK_DIST_CLASSPATH="$s3_jars/*"; fi
   else
     local list=("$jars"/*.jar)
+    if [[ -n $s3_jars ]]; then list+=("$s3_jars"/*.jar); fi
     arguments+=(--jars "$(IFS=, && printf '%s' "${list[*]}")")
     # Where a file cannot know it: which cluster, and where executors that share this folder find the code.
     [[ -z ${TIDEMILL_MASTER:-} ]] || arguments+=(--master "$TIDEMILL_MASTER")
     arguments+=(--conf "spark.executorEnv.PYTHONPATH=$repo/lib:$repo" --conf spark.executorEnv.OMP_NUM_THREADS=1)
+  fi
+  # What other clients of S3 read from the environment. Spark hands credentials and the endpoint on to Hadoop's itself.
+  if [[ -n $s3 && -n ${AWS_REGION:-} ]]; then
+    arguments+=(--conf "spark.hadoop.fs.s3a.endpoint.region=$AWS_REGION" --conf "spark.executorEnv.AWS_REGION=$AWS_REGION")
+  fi
+  if [[ -n $s3 && -n ${AWS_ENDPOINT_URL:-} ]]; then # servers other than Amazon's know buckets by path, not by host name
+    arguments+=(--conf spark.hadoop.fs.s3a.path.style.access=true --conf "spark.executorEnv.AWS_ENDPOINT_URL=$AWS_ENDPOINT_URL")
   fi
   PYSPARK_SUBMIT_ARGS=$(quoted "${arguments[@]}" pyspark-shell)
   export PYSPARK_SUBMIT_ARGS
@@ -566,8 +585,9 @@ quoted() { # WORDS... -> one line that Python's shlex takes apart again
 
 # ------------------------------------------------------------------------------------------------------ the command line
 
-# Looks through a job's arguments for the two that matter before Python runs; the job gets them all.
-read_arguments() { # ARGUMENTS... -> environment, json
+# Looks through a job's arguments for those that matter before Python runs; the job gets them all.
+read_arguments() { # ARGUMENTS... -> environment, json, s3
+  local root=$repo/var address=${TIDEMILL_TABLES:-}
   environment=local
   while [[ $# -gt 0 ]]; do
     case $1 in
@@ -578,9 +598,17 @@ read_arguments() { # ARGUMENTS... -> environment, json
         environment=${2:-}
         [[ $# -lt 2 ]] || shift
         ;;
+      --root=*) root=${1#*=} ;;
+      --root)
+        root=${2:-}
+        [[ $# -lt 2 ]] || shift
+        ;;
     esac
     shift
   done
+  # A root says itself where its tables lie; a new one is told.
+  if [[ -f $root/lake/address ]]; then address=$(<"$root/lake/address"); fi
+  if [[ $address == s3://* ]]; then s3=yes; fi
 }
 
 check_environment() { # COMMAND

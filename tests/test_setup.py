@@ -157,6 +157,7 @@ def tree(tmp_path: Path) -> Tree:
         f"{sha256(b'delta' + bytes([10])).hexdigest()}  io.delta_delta-spark_4.2_2.13-4.4.0.jar\n"
         f"{sha256(b'second' + bytes([10])).hexdigest()}  second.jar\n",
     )
+    write(root / "jars-s3.lock", f"{sha256(b'second' + bytes([10])).hexdigest()}  second.jar\n")
     write(root / "tests/servers/kafka.lock", f"{sha256(b'second' + bytes([10])).hexdigest()}  second.jar\n")
     for tool in TOOLS:
         found = shutil.which(tool)
@@ -498,6 +499,28 @@ def test_a_folder_of_jars_replaces_fetching_them(tree: Tree) -> None:
     assert f"{tree.root}/given/*" in shlex.split(variables(done.stdout)["PYSPARK_SUBMIT_ARGS"])
 
 
+def test_what_spark_needs_for_s3_is_fetched_where_tables_lie_there(tree: Tree) -> None:
+    s3 = {"TIDEMILL_TABLES": "s3://bucket/tables", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "here"}
+    done = tree.run("spark-submit.sh", "train", **s3)
+    got = variables(done.stdout)
+    assert len(list((tree.root / ".cache/jars").iterdir())) == 2
+    assert got["SPARK_DIST_CLASSPATH"] == f"{got['TIDEMILL_S3_JARS']}/*"
+    words = shlex.split(got["PYSPARK_SUBMIT_ARGS"])
+    assert "spark.hadoop.fs.s3a.path.style.access=true" in words
+    assert "spark.hadoop.fs.s3a.endpoint.region=here" in words
+    write(tree.root / "shared/lake/address", "s3://bucket/tables\n")
+    for said in (("--root", str(tree.root / "shared")), (f"--root={tree.root / 'shared'}",)):
+        assert "SPARK_DIST_CLASSPATH" in variables(tree.run("spark-submit.sh", "train", *said).stdout)
+    nested = variables(tree.run("spark-submit.sh", "train", **s3, TIDEMILL_JARS=got["TIDEMILL_JARS"]).stdout)
+    assert nested["TIDEMILL_S3_JARS"] == got["TIDEMILL_S3_JARS"] != got["TIDEMILL_JARS"]
+    without = variables(tree.run("spark-submit.sh", "train").stdout)
+    assert "SPARK_DIST_CLASSPATH" not in without
+    assert not any("s3a" in word for word in shlex.split(without["PYSPARK_SUBMIT_ARGS"]))
+    write(tree.root / "given/delta-spark_4.2_2.13-4.4.0.jar", "")
+    refused = tree.run("spark-submit.sh", "train", TIDEMILL_JARS=str(tree.root / "given"), **s3)
+    assert (refused.returncode, three_lines(refused.stderr)[0][:33]) == (78, "E_JARS tables lie in S3, and its ")
+
+
 # ---------------------------------------------------------------------------------------------------- environment
 
 
@@ -668,7 +691,7 @@ def test_kafka_is_fetched_once_and_for_tests_only(tree: Tree) -> None:
 
 
 def test_without_kafka_the_tests_are_told_why_and_a_false_one_is_refused(tree: Tree) -> None:
-    assert tree.run("spark-submit.sh", "train").returncode == 0
+    assert tree.run("spark-submit.sh", "train", TIDEMILL_TABLES="s3://bucket/tables").returncode == 0
     java = tree.root / "jvm/java-17/bin/java"
     write(java, "#!/bin/sh\necho unknown host >&2; exit 1\n", 0o755)
     told = given(tree, TIDEMILL_KAFKA_JARS="/stale")
@@ -806,7 +829,8 @@ def test_the_tests_lock_file_holds_the_base() -> None:
 def test_the_jars_come_from_one_unnamed_place_and_fit_the_package() -> None:
     settings = re.sub(r"<!--.*?-->", "", (REPO / "conf/ivysettings.xml").read_text(), flags=re.DOTALL)
     assert re.findall(r"<ibiblio [^>]*>", settings) == ['<ibiblio name="central" m2compatible="true"/>']
-    made_from, locks = ("conf/ivy.xml", "tests/servers/kafka.xml"), ("jars.lock", "tests/servers/kafka.lock")
+    made_from = ("conf/ivy.xml", "conf/ivy-s3.xml", "tests/servers/kafka.xml")
+    locks = ("jars.lock", "jars-s3.lock", "tests/servers/kafka.lock")
     assert "://" not in settings + "".join((REPO / name).read_text() for name in (*made_from, *locks))
     assert {"delta-spark==4.4.0", "pyspark==4.2.0"} <= pins("requirements.lock")
     assert 'name="delta-spark_4.2_2.13" rev="4.4.0"' in (REPO / "conf/ivy.xml").read_text()
@@ -820,7 +844,11 @@ def test_the_jars_come_from_one_unnamed_place_and_fit_the_package() -> None:
     }
 
 
-def test_no_jar_is_in_pyspark_already() -> None:
+@pytest.mark.parametrize(
+    ("lock", "some"),
+    [("jars.lock", {"kafka-clients", "commons-pool2"}), ("jars-s3.lock", {"hadoop-aws", "s3", "sts"})],
+)
+def test_no_jar_is_in_pyspark_already(lock: str, some: set[str]) -> None:
     def names(files: Iterable[str]) -> set[str]:
         return {re.split(r"-[0-9]", file)[0] for file in files}
 
@@ -828,7 +856,7 @@ def test_no_jar_is_in_pyspark_already() -> None:
     assert spec is not None
     assert spec.origin is not None
     brought = names(path.name for path in (Path(spec.origin).parent / "jars").glob("*.jar"))
-    locked = names(line.split("_", 1)[1] for line in (REPO / "jars.lock").read_text().splitlines()[1:])
+    locked = names(line.split("_", 1)[1] for line in (REPO / lock).read_text().splitlines()[1:])
     assert {"spark-core_2.13", "lz4-java"} <= brought
-    assert {"kafka-clients", "commons-pool2"} <= locked
+    assert some <= locked
     assert locked & brought == set()
