@@ -14,6 +14,8 @@ source "$repo/lib/servers.sh"
 # shellcheck source=lib/environments.sh
 source "$repo/lib/environments.sh"
 
+s3=yes # some tests have tables there, wherever this shell's caller has his
+unset TIDEMILL_TABLES
 strict=""
 switch=""
 marks="not soak and not orchestrators and not cluster"

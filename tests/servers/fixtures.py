@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from servers import process
 from servers.chromium import Chromium
@@ -17,6 +19,7 @@ from servers.kafka import Kafka
 from servers.postgres import Postgres
 from servers.prometheus import Prometheus
 from servers.redis import Redis
+from servers.s3 import S3
 from servers.webhook import webhook
 
 HOME = Path(__file__).resolve().parents[2]
@@ -50,6 +53,45 @@ def redis() -> Iterator[Redis]:
         process.running(Redis(Path(folder), program)) as server,
     ):
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A running S3; tests tell their buckets apart by name."""
+    with process.running(S3(tmp_path_factory.mktemp("s3"))) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket that this process and its children reach."""
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")  # for tests that ask delta-rs itself
+    for name, value in s3.variables.items():
+        monkeypatch.setenv(name, value)
+    name = f"b{secrets.token_hex(8)}"
+    s3.make_bucket(name)
+    return name
+
+
+@pytest.fixture
+def spark_on_s3(spark: SparkSession, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkSession]:
+    """The session, told what a JVM that starts where S3 is meant knows, and workers with it."""
+    said = s3.variables
+    for name, value in said.items():
+        monkeypatch.setitem(spark.sparkContext.environment, name, value)
+    settings = {
+        "fs.s3a.endpoint": said["AWS_ENDPOINT_URL"],
+        "fs.s3a.endpoint.region": said["AWS_REGION"],
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.access.key": said["AWS_ACCESS_KEY_ID"],
+        "fs.s3a.secret.key": said["AWS_SECRET_ACCESS_KEY"],
+    }
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    for name, value in settings.items():
+        hadoop.set(name, value)
+    yield spark
+    for name in settings:
+        hadoop.unset(name)
 
 
 @pytest.fixture(scope="session")
