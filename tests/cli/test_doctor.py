@@ -94,6 +94,18 @@ def test_a_python_that_workers_would_not_share(home: Path, doctor: Doctor, monke
     assert "not set" in doctor()["Python"]["said"]
 
 
+def test_a_store_for_tables(home: Path, doctor: Doctor, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_TABLES", f"s3://{bucket}/lake")
+    found = doctor()
+    assert found["tables"]["said"] == f"s3://{bucket}/lake: an object can be written there, and deleted"
+    assert found["JARs of jars-s3.lock"]["ok"]
+    assert found["code"] == 0
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("TIDEMILL_S3_JARS", str(home))
+    found = doctor()
+    assert (found["tables"]["exit_code"], found["JARs of jars-s3.lock"]["exit_code"]) == (75, 78)
+
+
 def test_jars_that_are_missing_or_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "jars.lock"
     lock.write_text(f"# JARs\n{'0' * 64}  a.jar\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tidemill.core.config import load_config
+from tidemill.core.config_section import from_environment
 from tidemill.core.home import HOME
 
 SPARK = sorted((HOME / "conf/spark").glob("*.conf"))
@@ -24,6 +25,14 @@ def test_every_environment_has_a_configuration(path: Path, monkeypatch: pytest.M
     assert (config.layout.buckets, config.layout.period) == ((4, "all") if one_machine else (64, "month"))
     assert config.score.reasons == (3 if one_machine else 0)
     assert (HOME / "feature_repo" / config.services.feature_store).is_file()
+
+
+def test_where_tables_lie_is_a_variable_that_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIDEMILL_TABLES", raising=False)
+    tables = load_config(HOME / "conf", "local").tables
+    assert from_environment(tables) == ""
+    monkeypatch.setenv("TIDEMILL_TABLES", "s3://bucket/lake")
+    assert from_environment(tables) == "s3://bucket/lake"
 
 
 @pytest.mark.parametrize("path", SPARK, ids=lambda path: path.stem)

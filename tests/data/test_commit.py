@@ -305,7 +305,7 @@ def test_batches_of_any_sizes_are_written_whole(
     answers = list(write_pieces(target, [Piece({"batch_id": "one"}, batch, batch.num_rows) for batch in batches]))
     found = [row for answer in answers for row in answer.to_pylist()]
     assert sum(row["made"] for row in found) == sum(row["rows"] for row in found) == sum(sizes)
-    written = [pq.read_table(lake.path(THINGS) / row["path"]) for row in found if row["rows"]]
+    written = [pq.read_table(lake.folder(THINGS) / row["path"]) for row in found if row["rows"]]
     assert sum(table.num_rows for table in written) == sum(sizes)
     assert all(json.loads(row["stats"])["maxValues"]["position"] == 5 for row in found if row["rows"] == 6)
 

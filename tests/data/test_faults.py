@@ -80,7 +80,7 @@ def test_processes_with_batches_of_their_own_all_commit(tmp_path: Path) -> None:
 
 
 def log_of(lake: Lake) -> list[Path]:
-    return sorted((lake.path(THINGS) / "_delta_log").glob("*.json"))
+    return sorted((lake.folder(THINGS) / "_delta_log").glob("*.json"))
 
 
 def cut(path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_damaged_log_is_refused_by_name(tmp_path: Path, damage: Callable[[Path
 def test_a_wrong_hint_of_the_last_checkpoint_does_no_harm(tmp_path: Path, text: str | None) -> None:  # 33
     lake = lake_in(tmp_path)
     write(lake, "one")
-    hint = lake.path(THINGS) / "_delta_log" / "_last_checkpoint"
+    hint = lake.folder(THINGS) / "_delta_log" / "_last_checkpoint"
     if text is not None:
         hint.write_text(text, encoding="utf-8")
     assert read_arrow(lake, THINGS).num_rows == 3
@@ -120,7 +120,7 @@ def test_a_wrong_hint_of_the_last_checkpoint_does_no_harm(tmp_path: Path, text: 
 def test_a_missing_data_file_is_loud(tmp_path: Path) -> None:  # 34
     lake = lake_in(tmp_path)
     write(lake, "one")
-    next(lake.path(THINGS).glob("*.parquet")).unlink()
+    next(lake.folder(THINGS).glob("*.parquet")).unlink()
     with pytest.raises(TidemillError) as caught:
         read_arrow(lake, THINGS)
     assert caught.value.code == "E_TABLE_DAMAGED"

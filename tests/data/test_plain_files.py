@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from deltalake import DeltaTable
 from tidemill.core.config import Layout
 from tidemill.core.errors import TidemillError
 from tidemill.data import plain_files
 from tidemill.data.commit import commit
 from tidemill.data.layout import with_layout
-from tidemill.data.plain_files import frame_of_files
+from tidemill.data.places import new_file, open_delta, remove, spark_address
+from tidemill.data.plain_files import frame_of_files, logged_files
 from tidemill.data.read import layout_of, read
 from tidemill.data.tables import Table
 from tidemill.data.write import Batch, Slice
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
+    from tidemill.data.places import Place
     from tidemill.data.tables import Lake
 
 VISITS = Table(
@@ -46,17 +47,17 @@ def deliver(spark: SparkSession, lake: Lake, table: Table, name: str, first: int
     commit(lake, table, Batch(name, {}), with_layout(rows, table, *layout_of(lake, table)))
 
 
-def by_delta(spark: SparkSession, folder: Path) -> DataFrame:
-    return spark.read.format("delta").load(str(folder))
+def by_delta(spark: SparkSession, folder: Place) -> DataFrame:
+    return spark.read.format("delta").load(spark_address(folder))
 
 
 def held(frame: DataFrame) -> list[tuple[object, ...]]:
     return sorted((tuple(row) for row in frame.toLocalIterator()), key=repr)
 
 
-def by_files(spark: SparkSession, folder: Path) -> bool:
+def by_files(spark: SparkSession, folder: Place) -> bool:
     """Whether a table is read by the names of its files."""
-    return frame_of_files(spark, DeltaTable(str(folder)), folder) is not None
+    return frame_of_files(spark, open_delta(folder), folder) is not None
 
 
 def test_rows_columns_and_types_are_those_of_delta(lake: Lake, spark: SparkSession) -> None:
@@ -85,7 +86,7 @@ def test_rows_columns_and_types_are_those_of_delta(lake: Lake, spark: SparkSessi
 def test_the_version_that_the_ledger_knows_is_read(lake: Lake, spark: SparkSession) -> None:
     deliver(spark, lake, VISITS, "one", 0)
     deliver(spark, lake, VISITS, "two", 40)
-    table = DeltaTable(str(lake.path(VISITS)), version=1)
+    table = open_delta(lake.path(VISITS), 1)
     frame = frame_of_files(spark, table, lake.path(VISITS))
     assert frame is not None
     assert frame.count() == 40
@@ -126,12 +127,13 @@ def test_what_only_delta_can_read(lake: Lake, spark: SparkSession, monkeypatch: 
 @pytest.mark.parametrize("left", [0, 10, None])
 def test_a_file_that_was_cut_or_is_gone_is_said_to_be(lake: Lake, spark: SparkSession, left: int | None) -> None:
     deliver(spark, lake, VISITS, "one", 0)
-    path = next(lake.path(VISITS).rglob("*.parquet"))
+    name = next(logged_files(open_delta(lake.path(VISITS)))).name
     if left is None:
-        path.unlink()
+        remove(lake.path(VISITS) / name)
     else:
-        path.write_bytes(path.read_bytes()[:left])
+        with new_file(lake.path(VISITS) / name) as file:
+            file.write(bytes(left))
     with pytest.raises(TidemillError) as caught:
         read(spark, lake, VISITS)
     assert (caught.value.code, caught.value.exit_code) == ("E_TABLE_DAMAGED", 65)
-    assert path.name in caught.value.what
+    assert name in caught.value.what

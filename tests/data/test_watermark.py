@@ -109,8 +109,8 @@ def test_rows_are_sorted_within_files_and_cut_by_month_in_utc(lake: Lake, spark:
         current_timestamp() as known_time, cast(id as string) as row_id from range(400)"""
     )
     commit(lake, SILVER, Batch("b", {}), with_layout(frame.repartition(3), SILVER, 2, "month"))
-    files = sorted(lake.path(SILVER).glob("period=*/bucket=*/*.parquet"))
-    folders = {str(file.parent.relative_to(lake.path(SILVER))) for file in files}
+    files = sorted(lake.folder(SILVER).glob("period=*/bucket=*/*.parquet"))
+    folders = {str(file.parent.relative_to(lake.folder(SILVER))) for file in files}
     assert folders == {f"period=2024-{m:02}/bucket={b}" for m in (1, 2, 3) for b in (0, 1)}
     assert len(files) == 6  # one file a period and bucket
     total = 0

@@ -77,7 +77,7 @@ def held(frame: DataFrame) -> list[tuple[Any, ...]]:
 def stats(lake: Lake, table: Table) -> list[dict[str, Any]]:
     """What the log says of each file."""
     found = []
-    for log in sorted((lake.path(table) / "_delta_log").glob("*.json")):
+    for log in sorted((lake.folder(table) / "_delta_log").glob("*.json")):
         actions = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
         found += [json.loads(action["add"]["stats"]) for action in actions if "add" in action]
     return found

@@ -9,9 +9,10 @@ import sqlite3
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from deltalake import DeltaTable
 from tidemill.core.home import HOME
 from tidemill.data import ledger
+from tidemill.data.places import open_delta
+from tidemill.data.root_tables import tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +82,7 @@ def contents(root: Path, *labels: str) -> dict[str, list[str]]:
     found = {}
     for label in labels or sorted(versions):
         layer, _, name = label.partition(".")
-        rows = DeltaTable(str(root / "lake" / layer / name), version=versions[label]).to_pyarrow_table().to_pylist()
+        rows = open_delta(tables_of(root) / layer / name, versions[label]).to_pyarrow_table().to_pylist()
         found[label] = sorted(repr(sorted((k, _plain(v)) for k, v in r.items() if k not in VOLATILE)) for r in rows)
     return found
 

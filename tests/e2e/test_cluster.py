@@ -20,15 +20,17 @@ import psycopg
 import pytest
 import redis
 from conftest import make_shop_in
-from deltalake import DeltaTable
 from servers.process import PORTS, free_port
-from shopkeeping import AS_OF, contents, orders
+from shopkeeping import AS_OF, contents, delivery, orders
 from tidemill.core.home import HOME
+from tidemill.data.places import open_delta
+from tidemill.data.root_tables import tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conftest import Shop
+    from servers.s3 import S3
 
 pytestmark = pytest.mark.cluster
 EQUAL = ("bronze.orders", "silver.orders", "gold.orders_of_customer_v1", "gold.shop_labels", "gold.shop_training_sets")
@@ -44,10 +46,15 @@ class Trial:
     variables: dict[str, str]
 
 
+def surroundings() -> dict[str, str]:
+    """The environment without the JARs that the tests' own JVM has: a job has to bring its own."""
+    return {name: value for name, value in os.environ.items() if name != "SPARK_DIST_CLASSPATH"}
+
+
 def script(name: str, action: str, folder: Path, **variables: str) -> dict[str, str]:
     """Runs a script of deploy/local; the variables that it prints."""
     command = [str(HOME / "deploy/local" / f"{name}.sh"), action, str(folder)]
-    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=surroundings() | variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(re.findall(r"^export (\w+)=(.*)$", done.stdout, re.MULTILINE))
 
@@ -58,25 +65,26 @@ def free_ports() -> int:
 
 
 @pytest.fixture(scope="module")
-def trial() -> Iterator[Trial]:
+def trial(s3: S3) -> Iterator[Trial]:
     folder = Path(tempfile.mkdtemp(prefix="tidemill-trial-"))
     folder.chmod(0o755)  # PostgreSQL runs as another user
     try:
         first = free_ports()
         ports = {"TIDEMILL_PORTS": str(first), "TIDEMILL_MASTER_PORT": str(first + 10)}
-        yield Trial(folder, script("trial", "start", folder, **ports))
+        # Executors have the environment that their workers were started in.
+        yield Trial(folder, script("trial", "start", folder, **ports, **s3.variables))
     finally:
         script("trial", "stop", folder)
         shutil.rmtree(folder)
 
 
 @pytest.fixture
-def cluster(trial: Trial) -> Trial:
+def cluster(trial: Trial, s3: S3) -> Trial:
     """With both of its workers."""
     folder = trial.folder / "cluster"
     if not (folder / "worker-1.pid").exists():
         script("cluster", "stop", folder)
-        found = script("cluster", "start", folder, TIDEMILL_MASTER_PORT=str(free_ports()))
+        found = script("cluster", "start", folder, TIDEMILL_MASTER_PORT=str(free_ports()), **s3.variables)
         trial.variables.update(found)
     return trial
 
@@ -128,7 +136,7 @@ def start(shop: Shop, root: Path, env: str, **variables: str) -> subprocess.Pope
     command = [str(HOME / "spark-submit.sh"), "pipeline", "--use-case", "shop", "--repo", str(shop.repo)]
     command += ["--root", str(root), "--as-of", AS_OF, "--env", env, "--json"]
     return subprocess.Popen(
-        command, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=surroundings() | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -140,7 +148,7 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def scores(root: Path) -> dict[Any, float]:
-    rows = DeltaTable(str(root / "lake/gold/shop_predictions")).to_pyarrow_table().to_pylist()
+    rows = open_delta(tables_of(root) / "gold" / "shop_predictions").to_pyarrow_table().to_pylist()
     return {(r["customer"], r["event_timestamp"], r["role"]): r["score"] for r in rows}
 
 
@@ -193,3 +201,21 @@ def test_a_cluster_gives_what_one_machine_gives_even_when_a_worker_dies(
     host, _, password = cluster.variables["TIDEMILL_REDIS"].partition(",password=")
     with redis.Redis(host=host.partition(":")[0], port=int(host.partition(":")[2]), password=password) as client:
         assert client.dbsize() == online_entities(alone)
+
+
+def test_tables_in_a_store_are_those_of_a_disk(cluster: Trial, bucket: str, tmp_path: Path) -> None:
+    shop = make_shop_in(tmp_path)("disk")
+    shop.deliver("orders.csv", delivery())
+    here = finish(start(shop, shop.root, "local"))
+    for env in ("local", "trial"):
+        store = tmp_path / env
+        shutil.copytree(shop.root / "landing", store / "landing")
+        there = finish(start(shop, store, env, **cluster.variables, TIDEMILL_TABLES=f"s3://{bucket}/{env}"))
+        assert (there["status"], there["counts"]) == ("ok", here["counts"])
+        assert contents(store, *EQUAL) == contents(shop.root, *EQUAL)
+        expected, found = scores(shop.root), scores(store)
+        assert found.keys() == expected.keys()
+        assert max(abs(found[key] - expected[key]) for key in expected) <= TOLERANCE["LogisticRegression"]
+        assert sorted(path.name for path in (store / "lake").iterdir()) == ["address", "ops"]
+    # Afterwards the root alone says where its tables lie.
+    assert finish(start(shop, store, "trial", **cluster.variables))["status"] == "skipped"

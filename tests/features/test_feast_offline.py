@@ -428,7 +428,7 @@ def test_a_gold_table_is_read_as_the_ledger_has_it(
     project: Project, lake: Lake, spark: SparkSession, fill: Fill
 ) -> None:
     rows = fill()
-    path = lake.path(view_table(VIEW))
+    path = lake.folder(view_table(VIEW))
     spark.read.format("delta").load(str(path)).withColumn("amount_sum_7d", F.lit(-1.0)).withColumn(
         "created_timestamp", F.lit(at(1e6))
     ).write.format("delta").mode("append").save(str(path))
@@ -444,7 +444,7 @@ def test_only_a_table_of_a_lake_is_found_by_its_folder(
     lake: Lake, spark: SparkSession, fill: Fill, tmp_path: Path
 ) -> None:
     fill()
-    path = lake.path(view_table(VIEW))
+    path = lake.folder(view_table(VIEW))
     for place in (str(path), f"file://{path}", f"{path}/"):
         located = table_at(place, "event_timestamp")
         assert located is not None

@@ -60,21 +60,29 @@ def python() -> Finding:
     return Finding("Python", f"{version} at {own}")
 
 
-def jars(lock: Path) -> Finding:
-    """The JARs beside pyspark's: all there, with the locked digests."""
-    folder = Path(os.environ.get("TIDEMILL_JARS", ""))
+def jars(lock: Path, variable: str = "TIDEMILL_JARS") -> Finding:
+    """The JARs beside pyspark's: all there, with the locked digests.
+
+    Args:
+        lock: names them.
+        variable: names their folder; where it is not set, they are in the folder of the other JARs.
+    """
+    what = "JARs" if lock.stem == "jars" else f"JARs of {lock.name}"
+    folder = Path(os.environ.get(variable) or os.environ.get("TIDEMILL_JARS", ""))
     for line in lock.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
         digest, name = line.split()
         path = folder / name
         if not path.is_file():
-            return Finding("JARs", f"{name} is not in {folder}", Exit.CONFIGURATION, "put the files of jars.lock there")
+            return Finding(
+                what, f"{name} is not in {folder}", Exit.CONFIGURATION, f"put the files of {lock.name} there"
+            )
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             return Finding(
-                "JARs", f"{path} is not the locked file", Exit.UNAVAILABLE, "delete it, and ask who put it there"
+                what, f"{path} is not the locked file", Exit.UNAVAILABLE, "delete it, and ask who put it there"
             )
-    return Finding("JARs", f"all that jars.lock names, in {folder}")
+    return Finding(what, f"all that {lock.name} names, in {folder}")
 
 
 def writable(folder: Path) -> Finding:

@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING
 
 from tidemill.cli.checks_machine import writable
 from tidemill.cli.findings import Finding
-from tidemill.core.errors import Exit
+from tidemill.core.errors import Exit, TidemillError
+from tidemill.data.root_tables import try_store
 from tidemill.features.repository import online_address, repository_yaml
 from tidemill.models.registry_server import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tidemill.data.places import StorePath
+
 _SECONDS = 5.0
+
+
+def store(place: StorePath) -> Finding:
+    """The store that tables lie in, or will: an object can be written there, and deleted."""
+    try:
+        try_store(place)
+    except TidemillError as error:
+        return Finding("tables", error.what, error.exit_code, error.next_step)
+    return Finding("tables", f"{place}: an object can be written there, and deleted")
 
 
 def feature_registry(repo: Path, default: Path, name: str, root: Path) -> Finding:

@@ -15,9 +15,12 @@ from rich.text import Text
 from tidemill.cli import checks_machine, checks_services
 from tidemill.cli.shown import REPO, ROOT, Env, Json, Repo, Root
 from tidemill.core.config import load_config
+from tidemill.core.config_section import from_environment
 from tidemill.core.errors import Exit
 from tidemill.core.home import HOME
 from tidemill.data.contract_file import read_contract_file
+from tidemill.data.places import StorePath, spark_jars
+from tidemill.data.root_tables import place_of_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,9 +56,14 @@ def _examine(env: str, root: Path, repo: Path, *, workers: bool) -> Iterator[Fin
     config = load_config(HOME / "conf", env)
     for folder in (root, *(root / name for name in ("lake", "runs", "leases", "landing", "mlflow", "feast"))):
         yield checks_machine.writable(folder)
+    place = place_of_tables(root, from_environment(config.tables))
+    if isinstance(place, StorePath):
+        yield checks_services.store(place)
+    if lock := spark_jars(place):
+        yield checks_machine.jars(HOME / lock, "TIDEMILL_S3_JARS")
     yield checks_machine.readable(repo)
-    for place in _landings(repo, root, config):
-        yield checks_machine.landing(place)
+    for landed in _landings(repo, root, config):
+        yield checks_machine.landing(landed)
     yield checks_services.feature_registry(repo, REPO, config.services.feature_store, root)
     yield checks_services.online_store(repo, REPO, config.services.feature_store, root)
     yield checks_services.tracking(config.services.tracking, root)

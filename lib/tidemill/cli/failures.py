@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.locked import locked
 from tidemill.core.runs import TRACEBACK, write_text
+from tidemill.data.root_tables import tables_of
+from tidemill.data.store_faults import store_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +20,8 @@ def explain(error: Exception, folder: Path | None) -> TidemillError:
     """Turns an unforeseen error into its three lines; the traceback goes to the run folder."""
     text = str(error)
     where = "before the run had a folder"
+    if folder is not None and (fault := store_fault(error, tables_of(folder.parent.parent))) is not None:
+        return fault
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     if full or "No space left on device" in text or "database or disk is full" in text:
         return TidemillError(

@@ -24,6 +24,7 @@ from tidemill.cli.screen import show
 from tidemill.cli.summary import PIPELINE, published, summary_of
 from tidemill.cli.telling import tell_failure
 from tidemill.core.config import load_config
+from tidemill.core.config_section import from_environment
 from tidemill.core.digest import digest_of_code
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.failpoints import failpoint
@@ -32,6 +33,7 @@ from tidemill.core.lease import lease
 from tidemill.core.progress import Progress
 from tidemill.core.runs import RECORD, SUMMARY, new_run_id, run_folder, write_json
 from tidemill.core.time import format_time, parse_time
+from tidemill.data.root_tables import settle_tables
 from tidemill.data.tables import Lake
 from tidemill.models.use_case import load_use_case
 
@@ -76,6 +78,8 @@ def run_jobs(name: str, jobs_of: Callable[[UseCase], list[Job]], argv: Sequence[
             return _plan(name, context, jobs)
         summary |= {"run_id": context.lake.run_id, "use_case": context.use_case.name}
         folder = run_folder(context.root, context.lake.run_id)
+        address, lake = from_environment(context.config.tables), context.lake
+        settle_tables(lake.root, address, owner=lake.run_id, timeout=lake.lease_timeout)
         with ExitStack() as stack:
             _hold_leases(stack, name, context)
             summary |= _run_all(name, context, jobs, arguments)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from tidemill.core.config_monitor import Alerts, Metrics, Monitor, Retraining
-from tidemill.core.config_section import Positive, Section, Share
+from tidemill.core.config_section import Address, Positive, Section, Share
 from tidemill.core.errors import Exit, TidemillError, nearest
 from tidemill.core.external_config import Services
 from tidemill.core.gate_config import Promote
@@ -90,6 +90,7 @@ class Maintain(Section):
 class Config(Section):
     """The whole configuration of a run."""
 
+    tables: Address
     layout: Layout
     lease_timeout: Annotated[float, Field(ge=0)]
     parallel_tables: Positive

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(:-)?\}")
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -20,15 +20,15 @@ class Section(BaseModel):
 
 
 def from_environment(value: str) -> str:
-    """A text with each `${NAME}` replaced by that environment variable.
+    """A text with each `${NAME}` replaced by that environment variable; `${NAME:-}` by nothing where it is not set.
 
     Raises:
         ValueError: one is not set.
     """
-    missing = [name for name in _VARIABLE.findall(value) if not os.environ.get(name)]
+    missing = [name for name, may_miss in _VARIABLE.findall(value) if not may_miss and not os.environ.get(name)]
     if missing:
         raise ValueError(f"the environment variable {missing[0]} is not set")
-    return _VARIABLE.sub(lambda found: os.environ[found[1]], value)
+    return _VARIABLE.sub(lambda found: os.environ.get(found[1], ""), value)
 
 
 def _known_in_environment(value: str) -> str:

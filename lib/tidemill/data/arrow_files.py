@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow.fs import LocalFileSystem
 
+from tidemill.data.places import arrow_paths
 from tidemill.data.plain_files import beyond_files, logged_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from deltalake import DeltaTable
 
+    from tidemill.data.places import Place
 
-def arrow_dataset(table: DeltaTable, path: Path) -> ds.Dataset:
+
+def arrow_dataset(table: DeltaTable, path: Place) -> ds.Dataset:
     """The files of the opened version of a table.
 
     deltalake would open them through a file system written in Python. Arrow's threads then hold Python objects, and one
@@ -34,13 +35,14 @@ def arrow_dataset(table: DeltaTable, path: Path) -> ds.Dataset:
     return dataset_of(files, pa.schema(table.schema()))
 
 
-def dataset_of(files: Sequence[tuple[Path, Mapping[str, Any]]], schema: pa.Schema) -> ds.Dataset:
+def dataset_of(files: Sequence[tuple[Place, Mapping[str, Any]]], schema: pa.Schema) -> ds.Dataset:
     """Files, each with the values of partition columns that it does not hold, as a dataset."""
+    system, paths = arrow_paths([path for path, _ in files])
     return ds.FileSystemDataset.from_paths(
-        [str(path) for path, _ in files],
+        paths,
         schema=schema,
         format=ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")),
-        filesystem=LocalFileSystem(),
+        filesystem=system,
         partitions=[_expression(partition, schema) for _, partition in files],
     )
 

@@ -12,22 +12,21 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deltalake import DeltaTable
-
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
 from tidemill.core.lease import lease
 from tidemill.data import ledger
+from tidemill.data.places import is_delta, open_delta
 from tidemill.data.write import COLUMNS_ADDED, METADATA, Batch, Slice, create, write_rows, write_together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
+    from tidemill.data.places import Place
     from tidemill.data.tables import Lake, Table
     from tidemill.data.worker_rows import FrameRows, RowsApart, WorkerRows, WrittenFiles
 
@@ -156,7 +155,7 @@ def _write(
         "counts": dict(counts),
         "inputs": batch.inputs,
     }
-    before = DeltaTable(str(path)).version()
+    before = open_delta(path).version()
     try:
         write_rows(path, table, batch, rows, metadata, replace)
     except Exception:
@@ -182,7 +181,7 @@ def settle(lake: Lake, table: Table) -> None:
     Raises:
         TidemillError: E_LEASE (try again), E_FOREIGN_WRITE (data).
     """
-    if DeltaTable.is_deltatable(str(lake.path(table))):
+    if is_delta(lake.path(table)):
         with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
             recover(lake, table)
 
@@ -226,9 +225,9 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
     return added
 
 
-def _commits(path: Path, after: int) -> list[tuple[int, dict[str, Any]]]:
+def _commits(path: Place, after: int) -> list[tuple[int, dict[str, Any]]]:
     """The commits beyond a version, oldest first."""
-    table = DeltaTable(str(path))
+    table = open_delta(path)
     newest = table.version()
     if newest <= after:
         return []

@@ -1,7 +1,8 @@
 """The ledger: one row for every batch that any table holds, in the order of their commits.
 
 A row is what makes a batch exist for readers: tables are opened at their last ledgered version. The ledger is a small
-Delta table of its own, written without a JVM.
+Delta table of its own, written without a JVM. It lies below the root, wherever the other tables do: a run asks it
+hundreds of times, each batch is a file of it, and what it says stands in the commits of the tables, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from tidemill.core.lease import lease
 from tidemill.data.arrow_files import arrow_dataset
+from tidemill.data.root_tables import LAKE
 from tidemill.data.tables import OPS, Lake, Table
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class Entry:
 
 def entries(root: Path, label: str | None = None) -> list[Entry]:
     """The ledgered batches of one table, or of all, oldest first."""
-    path = root / "lake" / OPS / LEDGER.name
+    path = root / LAKE / OPS / LEDGER.name
     newest = max((path / "_delta_log").glob(f"{'[0-9]' * 20}.json"), default=None)
     if newest is None:
         return []
@@ -114,4 +116,4 @@ def append(lake: Lake, entry: Entry) -> None:
         "inputs": json.dumps(entry.inputs, sort_keys=True),
     }
     with lease(lake.root, "ledger", owner=lake.run_id, timeout=_WAIT_SECONDS):
-        write_deltalake(str(lake.path(LEDGER)), pa.Table.from_pylist([row], schema=_SCHEMA), mode="append")
+        write_deltalake(str(lake.folder(LEDGER)), pa.Table.from_pylist([row], schema=_SCHEMA), mode="append")

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from tidemill.data.places import open_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import pyarrow.parquet as pq
 
 Array = NDArray[Any]
 Place = tuple[Any, int]  # entity and event time, microseconds
@@ -193,7 +196,7 @@ def _file_in_order(path: str, schema: pa.Schema, key: str, size: int) -> bool:
 def _open(path: str, schema: pa.Schema, key: str) -> pq.ParquetFile:
     texts = [key, "op"] if pa.types.is_string(schema.field(key).type) else ["op"]
     # Elsewhere Spark writes instants as INT96; read as nanoseconds, those after 2262 would turn into others.
-    return pq.ParquetFile(path, read_dictionary=texts, coerce_int96_timestamp_unit="us")
+    return open_parquet(path, read_dictionary=texts, coerce_int96_timestamp_unit="us")
 
 
 def _present(file: pq.ParquetFile, schema: pa.Schema) -> list[str]:

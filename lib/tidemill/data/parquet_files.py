@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tidemill.data.places import new_file
 from tidemill.data.plain_files import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+
+    from tidemill.data.places import Place
 
 WRITTEN = "path string, partition string, size bigint, rows bigint, made bigint, stats string"
 _WRITTEN_ARROW = pa.schema(
@@ -49,7 +51,7 @@ class Target:
         bounds: the columns whose nulls, least and largest values are kept.
     """
 
-    folder: Path
+    folder: Place
     schema: pa.Schema
     bounds: tuple[str, ...]
 
@@ -143,9 +145,7 @@ class _File:
         if self.writer is None:
             # The log says the values of a partition; the folders are for people, and for Spark where it reads by name.
             self.name = f"{place_of(self.partition) or ''}part-{uuid.uuid4()}.snappy.parquet"
-            path = self.target.folder / self.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.sink = pa.OSFile(str(path), "wb")
+            self.sink = new_file(self.target.folder / self.name)
             # Parquet's bounds leave out what is no number. To Spark that is the largest, and it would not be found
             # any more: of such columns the file says nothing.
             exact = [n for n in self.target.bounds if not pa.types.is_floating(self.target.schema.field(n).type)]

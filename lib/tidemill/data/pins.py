@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.runs import write_json
 from tidemill.data.arrow_files import dataset_of
+from tidemill.data.places import sizes_of, spark_address
 from tidemill.data.plain_files import logged_files
 from tidemill.data.read import layout_of, open_table, version_of
+from tidemill.data.root_tables import tables_of
 from tidemill.data.schema import delta_schema
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
+    from tidemill.data.places import Place
     from tidemill.data.tables import Lake, Table
 
 
@@ -122,7 +125,7 @@ def frame_of_pin(session: SparkSession, root: Path, pin: Pin) -> DataFrame:
     Raises:
         TidemillError: E_PIN (data) where a file is gone or has another size.
     """
-    paths = [str(path) for path in _pinned_paths(root, pin)]
+    paths = [spark_address(path) for path in _pinned_paths(root, pin)]
     placed = {name for file in pin.files for name in file.partition}
     schema = ", ".join(f"`{name}` {kind}" for name, kind in pin.columns if name not in placed)
     return session.read.schema(schema).parquet(*paths)
@@ -139,11 +142,10 @@ def read_pin(root: Path, pin: Pin, columns: list[str] | None = None) -> pa.Table
     return dataset_of(files, delta_schema(pin.columns)).to_table(columns=columns)
 
 
-def _pinned_paths(root: Path, pin: Pin) -> list[Path]:
-    folder = root / "lake" / pin.layer / pin.table
-    for file in pin.files:
-        path = folder / file.path
-        held = path.stat().st_size if path.exists() else None
+def _pinned_paths(root: Path, pin: Pin) -> list[Place]:
+    folder = tables_of(root) / pin.layer / pin.table
+    paths = [folder / file.path for file in pin.files]
+    for file, path, held in zip(pin.files, paths, sizes_of(paths), strict=True):
         if held != file.size:
             raise TidemillError(
                 "E_PIN",
@@ -152,7 +154,7 @@ def _pinned_paths(root: Path, pin: Pin) -> list[Path]:
                 next_step="bring the file back from a backup: without it no model trained on it can be reproduced",
                 exit_code=Exit.DATA,
             )
-    return [folder / file.path for file in pin.files]
+    return paths
 
 
 def _path(file: PinnedFile) -> str:

@@ -15,12 +15,15 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidemill.data.places import sizes_of, spark_address
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
+
+    from tidemill.data.places import Place
 
 # What a reader must know beyond reading the named files as they are.
 _BEYOND_FILES = frozenset({"deletionVectors", "columnMapping"})
@@ -89,7 +92,7 @@ def place_of(partition: Mapping[str, Any]) -> str | None:
     return "".join(f"{name}={value}/" for name, value in partition.items())
 
 
-def frame_of_files(spark: SparkSession, table: DeltaTable, folder: Path) -> DataFrame | None:
+def frame_of_files(spark: SparkSession, table: DeltaTable, folder: Place) -> DataFrame | None:
     """The rows of a table at the version that it is open at, from its files by name.
 
     Returns:
@@ -104,15 +107,15 @@ def frame_of_files(spark: SparkSession, table: DeltaTable, folder: Path) -> Data
     if beyond_files(table) or _PATTERN.search(str(folder)) or len(table.file_uris()) > _MOST_FILES:
         return None
     schema = StructType.fromJson(json.loads(table.schema().to_json()))
-    paths = []
-    for file in logged_files(table):
-        place, path = place_of(file.partition), folder / file.name
-        if place is None or path.parent != folder / place:
-            return None
-        if (size := path.stat().st_size) != file.size:
-            raise OSError(f"{file.name} has {size} bytes, and the log says {file.size}")
-        paths.append(str(path))
+    files = list(logged_files(table))
+    if any(place_of(file.partition) != file.name[: file.name.rfind("/") + 1] for file in files):
+        return None
+    paths = [folder / file.name for file in files]
+    for file, size in zip(files, sizes_of(paths), strict=True):
+        if size != file.size:
+            raise OSError(f"{file.name} has {size or 'no'} bytes, and the log says {file.size}")
     if not paths:
         return spark.createDataFrame([], schema)
-    frame = spark.read.schema(schema).option("basePath", str(folder)).parquet(*sorted(paths))
+    named = spark.read.schema(schema).option("basePath", spark_address(folder))
+    frame = named.parquet(*sorted(spark_address(path) for path in paths))
     return frame.select(*[f"`{name}`" for name in schema.names])  # Spark puts partition columns behind the others

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tidemill.core.time import length_micros, to_micros
 from tidemill.data.column_sketches import count_column, kind_of, sketch_column
+from tidemill.data.places import open_parquet
 from tidemill.data.profile_rows import ColumnProfile, Key, from_row, to_batch
 from tidemill.data.versions import UPSERT
 from tidemill.stats.sketch import Sketch, merge_sketches
@@ -84,11 +84,11 @@ class Wanted:
 
 def profiles_of_file(file: DataFile, wanted: Wanted) -> Iterator[pa.RecordBatch]:
     """The profiles of a file, rows of `PROFILE_SCHEMA`; of a column that came to the table after it there is none."""
-    with pq.ParquetFile(file.path) as opened:
+    with open_parquet(file.path) as opened:
         schema = opened.schema_arrow
     there = [name for name in wanted.read if name in schema.names]
     texts = [name for name in there if kind_of(schema.field(name).type) == "text"]
-    with pq.ParquetFile(file.path, read_dictionary=texts) as opened:
+    with open_parquet(file.path, read_dictionary=texts) as opened:
         batches = opened.iter_batches(batch_size=PIECE, columns=there, use_threads=False)
         yield from profiles_of_batches(batches, wanted)
 

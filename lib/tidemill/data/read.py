@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.data import ledger
 from tidemill.data.arrow_files import arrow_dataset
+from tidemill.data.places import is_delta, open_delta, sizes_of, spark_address
 from tidemill.data.plain_files import frame_of_files
+from tidemill.data.store_faults import store_fault
 from tidemill.data.tables import BUCKETS_PROPERTY, PERIOD_PROPERTY, Lake, Table
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+    from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -38,14 +40,14 @@ def read(spark: SparkSession, lake: Lake, table: Table) -> DataFrame:
     try:
         frame = frame_of_files(spark, pinned, lake.path(table))
     except OSError as error:
-        raise _damaged(lake, table, str(error)) from error
+        raise _unread(lake, table, error) from error
     if frame is not None:
         return frame
     reader = spark.read.format("delta")
     if passed:
         # Only then: Delta refuses time travel to a version older than its file retention, even to the newest one.
         reader = reader.option("versionAsOf", version)
-    return reader.load(str(lake.path(table)))
+    return reader.load(spark_address(lake.path(table)))
 
 
 def read_arrow(
@@ -61,7 +63,7 @@ def read_arrow(
         found = arrow_dataset(open_table(lake, table, version), lake.path(table))
         return found.to_table(columns=columns, filter=where)
     except OSError as error:
-        raise _damaged(lake, table, str(error)) from error
+        raise _unread(lake, table, error) from error
 
 
 def rows_of(lake: Lake, table: Table) -> int:
@@ -79,16 +81,21 @@ def open_table(lake: Lake, table: Table, version: int | None = None) -> DeltaTab
     """
     path, ledgered = lake.path(table), version_of(lake, table)
     try:
-        found = DeltaTable(str(path)) if version is None else DeltaTable(str(path), version=version)
-        newest = found.version() if version is None else DeltaTable(str(path)).version()
+        found = open_delta(path, version)
+        newest = found.version() if version is None else open_delta(path).version()
     except (DeltaError, OSError) as error:
-        raise _damaged(lake, table, str(error)) from error
+        raise _unread(lake, table, error) from error
     if ledgered is not None:
         last = path / "_delta_log" / f"{ledgered:020}.json"
         # An entry that was cut to nothing is read as one that changed nothing: its rows would silently be gone.
-        if newest < ledgered or (last.exists() and last.stat().st_size == 0):
+        if newest < ledgered or sizes_of([last]) == [0]:
             raise _damaged(lake, table, f"its log ends at or before version {ledgered}, which the ledger knows: {last}")
     return found
+
+
+def _unread(lake: Lake, table: Table, error: Exception) -> TidemillError:
+    """A store that is away has not damaged anything."""
+    return store_fault(error, lake.path(table)) or _damaged(lake, table, str(error))
 
 
 def _damaged(lake: Lake, table: Table, what: str) -> TidemillError:
@@ -104,12 +111,12 @@ def _damaged(lake: Lake, table: Table, what: str) -> TidemillError:
 
 def layout_of(lake: Lake, table: Table) -> tuple[int, str]:
     """The bucket count and period unit of a table: its own if it exists, else those of the configuration."""
-    path = str(lake.path(table))
-    if not DeltaTable.is_deltatable(path):
+    path = lake.path(table)
+    if not is_delta(path):
         if lake.layout is None:
             raise ValueError("a lake without a layout creates no tables")
         return lake.layout.buckets, lake.layout.period
-    properties = DeltaTable(path).metadata().configuration
+    properties = open_delta(path).metadata().configuration
     return int(properties[BUCKETS_PROPERTY]), properties[PERIOD_PROPERTY]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidemill.data.root_tables import LAKE, tables_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tidemill.core.config import Layout
     from tidemill.data.contract import Contract
+    from tidemill.data.places import Place
     from tidemill.data.sources import Source
 
 BRONZE, SILVER, QUARANTINE, GOLD, OPS = "bronze", "silver", "quarantine", "gold", "ops"
@@ -17,6 +20,7 @@ BUCKETS_PROPERTY = "tidemill.buckets"
 PERIOD_PROPERTY = "tidemill.period"
 ENTITY_PROPERTY = "tidemill.entity"
 DECLARATION_PROPERTY = "tidemill.declaration"
+ROOT_PROPERTY = "tidemill.root"
 _BOUNDED_OF_SILVER = 32  # as many as Delta's own writer keeps where nothing is said
 _TELL_FILES_APART = ("event_time", "known_time", "event_timestamp", "created_timestamp", "batch_id", "position")
 
@@ -40,9 +44,13 @@ class Lake:
     layout: Layout | None = None
     lease_timeout: float = 0.0
 
-    def path(self, table: Table) -> Path:
-        """The table's folder."""
-        return self.root / "lake" / table.layer / table.name
+    def path(self, table: Table) -> Place:
+        """The table's folder, wherever the root has its tables."""
+        return tables_of(self.root) / table.layer / table.name
+
+    def folder(self, table: Table) -> Path:
+        """The table's folder below the root, where the ledger lies always, and others unless they lie in a store."""
+        return self.root / LAKE / table.layer / table.name
 
 
 @dataclass(frozen=True)

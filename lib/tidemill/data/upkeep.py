@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
 from tidemill.core.lease import lease
 from tidemill.data.commit import commit
 from tidemill.data.pins import pinned_files
+from tidemill.data.places import open_delta, remove
 from tidemill.data.read import read, version_of
 from tidemill.data.write import Batch, Slice
 
@@ -39,7 +39,7 @@ def crowded_partitions(lake: Lake, table: Table, most: int) -> list[tuple[str, i
     version = version_of(lake, table)
     if version is None or table.entity is None:
         return []
-    actions = DeltaTable(str(lake.path(table)), version=version).get_add_actions(flatten=True)
+    actions = open_delta(lake.path(table), version).get_add_actions(flatten=True)
     files_of = pa.table(actions).select(["partition.period", "partition.bucket"]).to_pylist()
     counted = Counter((str(f["partition.period"]), int(f["partition.bucket"])) for f in files_of)
     return sorted(place for place, files in counted.items() if files > most)
@@ -75,18 +75,15 @@ def remove_unneeded(lake: Lake, table: Table, hours: int) -> Removed:
     path = lake.path(table)
     removed, kept = 0, 0
     with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
-        unneeded = DeltaTable(str(path)).vacuum(
+        unneeded = open_delta(path).vacuum(
             retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True
         )
         pinned = pinned_files(lake.root, table.label)
         for name in unneeded:
-            file = path / name
-            if file.name.startswith("."):
+            if name.rpartition("/")[2].startswith("."):
                 continue  # a checksum that Spark wrote beside a file, and goes with it
             if name in pinned:
                 kept += 1
-            elif file.exists():
-                file.unlink()
-                file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+            elif remove(path / name):
                 removed += 1
     return Removed(removed, kept)

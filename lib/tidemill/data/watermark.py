@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable
 
 from tidemill.core.time import MICROSECOND, from_micros, round_up
 from tidemill.data.arrow_files import arrow_dataset
+from tidemill.data.places import open_delta
 from tidemill.data.read import version_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _extreme(lake: Lake, silver: Table, at: datetime | None, *, newest: bool) ->
         moment = pa.scalar(at, pa.timestamp("us", tz="UTC"))
         where = (ds.field("event_time") < moment) & (ds.field("known_time") < moment)
     path = lake.path(silver)
-    files = arrow_dataset(DeltaTable(str(path), version=version), path)
+    files = arrow_dataset(open_delta(path, version), path)
     scanner = files.scanner(columns=["event_time", "known_time"], filter=where)
     found: list[int] = []
     for batch in scanner.to_batches():

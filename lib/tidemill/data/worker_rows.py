@@ -20,11 +20,11 @@ from tidemill.data.schema import delta_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     from pyspark.sql import DataFrame, Row, SparkSession
 
+    from tidemill.data.places import Place
     from tidemill.data.tables import Table
 
 _TURNS = 8  # batches that one pass makes, of which each has a file open: more are written, too, in more files
@@ -98,7 +98,7 @@ class WrittenFiles:
     made: int
 
 
-def write_files(folder: Path, table: Table, rows: WorkerRows | FrameRows) -> WrittenFiles:
+def write_files(folder: Place, table: Table, rows: WorkerRows | FrameRows) -> WrittenFiles:
     """Lets workers write rows: one file a task, or more where it grows large.
 
     Args:
@@ -115,7 +115,7 @@ def write_files(folder: Path, table: Table, rows: WorkerRows | FrameRows) -> Wri
     return _written(_done(table, map_tasks(rows.session, rows.items, work, WRITTEN)))
 
 
-def write_frame(folder: Path, table: Table, frame: DataFrame) -> WrittenFiles:
+def write_frame(folder: Place, table: Table, frame: DataFrame) -> WrittenFiles:
     """Lets workers write the rows of a frame, in its order: a file for each run of rows of one partition.
 
     Args:
@@ -154,7 +154,7 @@ def _writing(folder: Path, table: Table, frame: DataFrame) -> DataFrame:
     return typed.mapInArrow(partial(_write_runs, _target(folder, table), table.partitions), WRITTEN)
 
 
-def _target(folder: Path, table: Table) -> Target:
+def _target(folder: Place, table: Table) -> Target:
     schema = delta_schema((name, kind) for name, kind in table.columns if name not in table.partitions)
     return Target(folder, schema, table.bounded)
 

@@ -12,12 +12,14 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_d
 from tidemill.core.digest import digest_of
 from tidemill.core.errors import Exit, TidemillError
 from tidemill.core.failpoints import failpoint
+from tidemill.data.places import is_delta, open_delta, spark_address, storage_options
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import (
     BUCKETS_PROPERTY,
     DECLARATION_PROPERTY,
     ENTITY_PROPERTY,
     PERIOD_PROPERTY,
+    ROOT_PROPERTY,
     SILVER,
     Lake,
     Table,
@@ -34,9 +36,10 @@ from tidemill.data.worker_rows import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from pyspark.sql import DataFrame
+
+    from tidemill.data.places import Place
 
 METADATA = "userMetadata"
 COLUMNS_ADDED = "tidemill: columns added"
@@ -78,8 +81,8 @@ def create(lake: Lake, table: Table) -> None:
 
     One that evolves gains here the columns that a batch brings, in a commit without rows, which is no batch.
     """
-    path = str(lake.path(table))
-    if not DeltaTable.is_deltatable(path):
+    path = lake.path(table)
+    if not is_delta(path):
         properties = {DECLARATION_PROPERTY: table.declaration}
         if table.bounded and table.layer != SILVER:
             # Delta would look at the first 32 columns of every row, which costs a good part of what writing them does.
@@ -87,17 +90,20 @@ def create(lake: Lake, table: Table) -> None:
         if table.entity is not None and lake.layout is not None:
             properties |= {BUCKETS_PROPERTY: str(lake.layout.buckets), PERIOD_PROPERTY: lake.layout.period}
             properties |= {ENTITY_PROPERTY: table.entity}  # for readers who know the folder only
+        if path != lake.folder(table):
+            properties |= {ROOT_PROPERTY: str(lake.root)}  # for the same; of a folder its own path says it
         DeltaTable.create(
-            path,
+            str(path),
             schema=Schema.from_arrow(delta_schema(table.columns)),
             partition_by=list(table.partitions),
             configuration=properties,
             name=table.name,
+            storage_options=storage_options(path),
             raise_if_key_not_exists=False,
         )
         failpoint("commit.created", table.label)
         return
-    there = DeltaTable(path)
+    there = open_delta(path)
     if there.metadata().configuration.get(DECLARATION_PROPERTY, "") != table.declaration:
         raise TidemillError(
             "E_DECLARATION",
@@ -114,7 +120,7 @@ def create(lake: Lake, table: Table) -> None:
 
 
 def write_together(
-    path: Path, table: Table, batches: Iterable[Batch], rows: DataFrame | RowsApart
+    path: Place, table: Table, batches: Iterable[Batch], rows: DataFrame | RowsApart
 ) -> dict[str, DataFrame | WrittenFiles]:
     """Writes the rows of several batches in one pass to files that no commit names yet; by the batches' identities.
 
@@ -130,7 +136,7 @@ def write_together(
 
 
 def write_rows(
-    path: Path,
+    path: Place,
     table: Table,
     batch: Batch,
     rows: DataFrame | FrameRows | WorkerRows | WrittenFiles | pa.Table,
@@ -155,7 +161,7 @@ def write_rows(
     elif isinstance(rows, pa.Table):
         _require_append(replace)
         write_deltalake(
-            str(path),
+            open_delta(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append",
             commit_properties=CommitProperties(_kept(metadata)),
@@ -172,15 +178,15 @@ def _require_append(replace: Slice | None) -> None:
         raise ValueError("rows are replaced by Spark only")
 
 
-def _takes_plain_files(path: Path) -> bool:
+def _takes_plain_files(path: Place) -> bool:
     """Whether a file with the columns of the table is all that an append needs; someone may have turned on more."""
-    protocol = DeltaTable(str(path)).protocol()
+    protocol = open_delta(path).protocol()
     features = set(protocol.writer_features or ())
     return protocol.min_writer_version <= _PLAIN_WRITER or (bool(features) and features <= _PLAIN_FEATURES)
 
 
-def _name_files(path: Path, table: Table, written: WrittenFiles, application: str, metadata: dict[str, Any]) -> None:
-    there = DeltaTable(str(path))
+def _name_files(path: Place, table: Table, written: WrittenFiles, application: str, metadata: dict[str, Any]) -> None:
+    there = open_delta(path)
     there.create_write_transaction(
         list(written.actions),
         mode="append",
@@ -196,7 +202,7 @@ def _kept(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def _write_by_spark(
-    path: Path,
+    path: Place,
     table: Table,
     rows: DataFrame,
     application: str,
@@ -217,4 +223,4 @@ def _write_by_spark(
         writer = writer.option("replaceWhere", replace.predicate)
         if batch.cause == "compact":
             writer = writer.option("dataChange", "false")
-    writer.save(str(path))
+    writer.save(spark_address(path))

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from tidemill.data.places import open_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     Longs = NDArray[np.int64]
@@ -106,7 +108,7 @@ def micros(array: pa.Array | pa.ChunkedArray) -> Longs:
 
 def _open(path: str, key: str) -> pq.ParquetFile:
     # Spark may write instants in 96 bits, which Arrow by default reads as nanoseconds: those end in the year 2262.
-    return pq.ParquetFile(path, read_dictionary=[key], coerce_int96_timestamp_unit="us")
+    return open_parquet(path, read_dictionary=[key], coerce_int96_timestamp_unit="us")
 
 
 def _pieces(files: Sequence[pq.ParquetFile], most: int) -> list[list[tuple[int, int, int]]]:

@@ -11,6 +11,7 @@ from feast.types import Float64, String
 from feast.value_type import ValueType
 
 from tidemill.core.quiet import quiet
+from tidemill.data.places import spark_address
 from tidemill.features.tables import view_table
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def feast_objects(name: str, description: str, views: Sequence[specs.FeatureView
         with quiet():  # Feast warns that its Spark source is young
             source = SparkSource(
                 name=f"{view.table_name}_gold",
-                path=str(lake.path(view_table(view))),
+                path=spark_address(lake.path(view_table(view))),
                 table_format=DeltaFormat(),
                 timestamp_field="event_timestamp",
                 created_timestamp_column="created_timestamp",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from tidemill.data.places import open_parquet
 from tidemill.models.evaluate_sums import RowSums, merge_batches, merge_row_sums, to_batch
 from tidemill.stats.binary import binary_sums
 from tidemill.stats.counted import Totals, collapsed, counted_of, joined, keys_of, sides, usable
@@ -133,7 +133,7 @@ def _judged(label: Floats, score: Floats) -> tuple[Floats, Floats, tuple[int, in
 
 def _pieces(file: DataFile) -> Iterator[tuple[Floats, Floats]]:
     """Labels and scores of a file as doubles; a null is not a number."""
-    with pq.ParquetFile(file.path) as opened:
+    with open_parquet(file.path) as opened:
         for batch in opened.iter_batches(batch_size=PIECE, columns=_COLUMNS, use_threads=False):
             yield _doubles(batch.column("label")), _doubles(batch.column("score"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from tidemill.core.time import EPOCH
 from tidemill.data.buckets import bucket_files, why_not_by_files
 from tidemill.data.file_tasks import map_files
 from tidemill.data.layout import ALL
+from tidemill.data.located import lake_at
 from tidemill.data.read import layout_of, open_table, read, version_of
 from tidemill.data.tables import GOLD, Lake, Table
 from tidemill.features.online import encoding
@@ -103,24 +103,21 @@ def load(
 
 
 def gold_table_at(location: str, view: OnlineView) -> tuple[Lake, Table] | None:
-    """The lake and the gold table whose folder this is, or None where it is none.
+    """The lake and the gold table that lies there, or None where none does.
 
     Args:
-        location: a path, which may be none of a local folder.
+        location: a path, or an address that may be none of a lake's.
         view: its first join key is the table's entity, if it has buckets.
     """
-    path = Path(location)
-    if not path.is_absolute() or path.parts[-3:-1] != ("lake", GOLD):
+    located = lake_at(location)
+    if located is None or located[1].layer != GOLD or version_of(*located) is None:
         return None
-    lake = Lake(path.parents[2], "materialize")
-    table = Table(GOLD, path.name, ())
-    if version_of(lake, table) is None:
-        return None
+    lake, table = located
     partitions = tuple(open_table(lake, table).metadata().partition_columns)
     # Other keys than the entity's own do not keep their rows together in a bucket.
     if len(view.keys) != 1 or partitions != ("period", "bucket"):
         partitions = ()
-    return lake, Table(GOLD, path.name, (), partitions, entity=view.keys[0].source, time=view.event)
+    return lake, Table(GOLD, table.name, (), partitions, entity=view.keys[0].source, time=view.event)
 
 
 def arrow_schema(lake: Lake, table: Table) -> pa.Schema:

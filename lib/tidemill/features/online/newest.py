@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 from pyspark.sql import Window as Over
 from pyspark.sql import functions as F
 
+from tidemill.data.places import arrow_paths, place_at
 from tidemill.features.online.encoding import created_micros, entity_keys, event_micros
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def newest_batches(
     """
     # Spark may have written times as Parquet's old INT96, which has no zone: they are UTC, to the microsecond.
     form = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us"))
-    files = ds.dataset(list(bucket.paths), format=form, schema=schema)
+    system, paths = arrow_paths([place_at(path) for path in bucket.paths])
+    files = ds.dataset(paths, format=form, schema=schema, filesystem=system)
     wanted = _within(view, window)
     heads = [*dict.fromkeys(key.source for key in view.keys), view.event]
     if view.created is not None:
