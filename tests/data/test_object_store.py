@@ -11,7 +11,8 @@ import test_faults
 import test_pins
 import test_plain_files
 from deltalake import write_deltalake
-from test_commit import ONE, THINGS, held, rows
+from servers.s3 import loses_an_answer
+from test_commit import ONE, THINGS, TWO, held, rows
 from tidemill.core.errors import TidemillError
 from tidemill.data import ledger
 from tidemill.data.commit import commit
@@ -85,6 +86,18 @@ def test_who_knows_the_address_alone_finds_the_lake(lake: Lake, bucket: str) -> 
     assert located is not None
     assert (located[0].root, located[1].label, located[1].entity) == (lake.root, "gold.things", "name")
     assert (table_at(f"s3a://{bucket}/tables/gold/others", "size"), table_at("s3a://nobody/x", "size")) == (None, None)
+
+
+def test_an_answer_that_is_lost_on_its_way_makes_no_second_commit(
+    lake: Lake, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(lake, THINGS, ONE, rows(("a", 1)))
+    with loses_an_answer(s3, "things/_delta_log/00000000000000000002.json") as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", way)
+        done = commit(lake, THINGS, TWO, rows(("b", 2)))  # the client asks again, and is told that the entry is there
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.variables["AWS_ENDPOINT_URL"])
+    assert (done.written, done.entry.version, open_delta(lake.path(THINGS)).version()) == (True, 2, 2)
+    assert held(lake) == [("a", 1), ("b", 2)]
 
 
 def test_a_store_that_is_away_has_damaged_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ def write_rows(
             open_delta(path),
             rows.select(list(table.names)).cast(delta_schema(table.columns)),
             mode="append",
-            commit_properties=CommitProperties(_kept(metadata)),
+            commit_properties=_once(metadata),
         )
     elif replace is None and _takes_plain_files(path):
         written = write_frame(path, table, rows)
@@ -192,8 +192,17 @@ def _name_files(path: Place, table: Table, written: WrittenFiles, application: s
         mode="append",
         schema=there.schema(),
         partition_by=list(table.partitions),
-        commit_properties=CommitProperties(_kept(metadata), app_transactions=[Transaction(application, 1)]),
+        commit_properties=_once(metadata, Transaction(application, 1)),
     )
+
+
+def _once(metadata: dict[str, Any], *transactions: Transaction) -> CommitProperties:
+    """That a commit carries the metadata of its batch, and is tried once.
+
+    Where the log entry is there already, delta-rs would write the commit once more, as the next one. But in a store
+    that entry may be this very commit, whose answer was lost on its way; whose it is, the primitive reads.
+    """
+    return CommitProperties(_kept(metadata), max_commit_retries=0, app_transactions=list(transactions))
 
 
 def _kept(metadata: dict[str, Any]) -> dict[str, str]:
