@@ -24,6 +24,7 @@ from tidemill.data.column_stats import ColumnStats, column_stats
 from tidemill.data.commit import commit, derived_batch, ledgered, recover
 from tidemill.data.layout import with_layout
 from tidemill.data.parquet_files import Piece, Target, write_pieces
+from tidemill.data.places import open_delta
 from tidemill.data.read import layout_of, read, read_arrow, rows_of, version_of
 from tidemill.data.schema import delta_schema
 from tidemill.data.tables import Lake, Table
@@ -165,7 +166,7 @@ def test_what_a_foreign_write_is_told_to_do_helps(lake: Lake) -> None:
     commit(lake, THINGS, ONE, rows(("a", 1)))
     write_deltalake(str(lake.path(THINGS)), rows(("x", 9)), mode="append")
     with pytest.raises(TidemillError, match="version 2") as caught:
-        recover(lake, THINGS)
+        recover(lake, THINGS, open_delta(lake.path(THINGS)))
     assert "RESTORE the table to version 1" in caught.value.next_step
     DeltaTable(str(lake.path(THINGS))).restore(1)
     commit(lake, THINGS, TWO, rows(("b", 2)))

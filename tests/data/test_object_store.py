@@ -18,13 +18,16 @@ from tidemill.data import ledger
 from tidemill.data.commit import commit
 from tidemill.data.located import table_at
 from tidemill.data.places import StorePath, open_delta, spark_address
+from tidemill.data.plain_files import logged_files
 from tidemill.data.read import read_arrow
 from tidemill.data.root_tables import settle_tables, tables_of, try_store
 from tidemill.data.tables import Lake
+from tidemill.data.write import Batch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pyspark.sql import SparkSession
     from servers.s3 import S3
 
 SAME = (
@@ -75,6 +78,18 @@ def test_two_who_write_without_a_lease_do_not_lose_a_commit(lake: Lake) -> None:
         write_deltalake(table, rows((name, 2)), mode="append")
     assert open_delta(path).version() == 3
     assert open_delta(path).to_pyarrow_table().num_rows == 3
+
+
+def test_a_log_with_checkpoints_is_read_alike(lake: Lake, spark: SparkSession, s3: S3, bucket: str) -> None:
+    for number in range(11):
+        commit(lake, THINGS, Batch(f"batch {number}", {}), rows(("a", number)))
+    assert any(key.endswith(".checkpoint.parquet") for key in s3.keys(bucket))
+    path = lake.path(THINGS)
+    by_delta = spark.read.format("delta").load(spark_address(path))
+    assert sorted(row["size"] for row in by_delta.toLocalIterator()) == list(range(11))
+    assert held(lake) == [("a", number) for number in range(11)]
+    assert [e.version for e in ledger.entries(lake.root, THINGS.label)] == list(range(1, 12))
+    assert [file.rows for file in logged_files(open_delta(path, 3))] == [1, 1, 1]
 
 
 def test_who_knows_the_address_alone_finds_the_lake(lake: Lake, bucket: str) -> None:

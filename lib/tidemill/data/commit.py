@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
+    from deltalake import DeltaTable
     from pyspark.sql import DataFrame
 
-    from tidemill.data.places import Place
     from tidemill.data.tables import Lake, Table
     from tidemill.data.worker_rows import FrameRows, RowsApart, WorkerRows, WrittenFiles
 
@@ -93,13 +93,13 @@ def commit(
             E_COMMIT_LOST (bug).
     """
     with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
-        create(lake, table)
-        recover(lake, table)
+        there = create(lake, table)
+        recover(lake, table, there)
         entry = ledgered(lake, table, batch)
         if entry is not None:
             return Committed(entry, written=False)
         failpoint("commit.before_write", table.label)
-        return _write(lake, table, batch, rows, counts or {}, replace)
+        return _write(lake, table, batch, rows, counts or {}, replace, there)
 
 
 def commit_together(
@@ -123,17 +123,17 @@ def commit_together(
         TidemillError: as `commit`.
         ValueError: a row belongs to none of the batches.
     """
+    path = lake.path(table)
     with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
-        create(lake, table)
-        recover(lake, table)
-        there = [ledgered(lake, table, batch) for batch in batches]
+        recover(lake, table, create(lake, table))
+        known = [ledgered(lake, table, batch) for batch in batches]
         failpoint("commit.before_write", table.label)
-        written = write_together(lake.path(table), table, batches, rows) if None in there else {}
+        written = write_together(path, table, batches, rows) if None in known else {}
         return tuple(
             Committed(entry, written=False)
             if entry is not None
-            else _write(lake, table, batch, written[batch.batch_id], {}, None)
-            for batch, entry in zip(batches, there, strict=True)
+            else _write(lake, table, batch, written[batch.batch_id], {}, None, open_delta(path))
+            for batch, entry in zip(batches, known, strict=True)
         )
 
 
@@ -144,9 +144,10 @@ def _write(
     rows: DataFrame | FrameRows | WorkerRows | WrittenFiles | pa.Table,
     counts: Mapping[str, int],
     replace: Slice | None,
+    there: DeltaTable,
 ) -> Committed:
     """Writes a batch that the ledger does not hold, and reads it back; under the table's lease."""
-    path = lake.path(table)
+    path, before = lake.path(table), there.version()
     metadata = {
         "batch_id": batch.batch_id,
         "digest": batch.digest,
@@ -155,15 +156,14 @@ def _write(
         "counts": dict(counts),
         "inputs": batch.inputs,
     }
-    before = open_delta(path).version()
     try:
         write_rows(path, table, batch, rows, metadata, replace)
     except Exception:
         # The write may have been made although its answer was lost: the log decides.
-        if not _commits(path, before):
+        if open_delta(path).version() == before:
             raise
     failpoint("commit.after_write", table.label)
-    found = recover(lake, table)
+    found = recover(lake, table, open_delta(path))
     if [e.batch_id for e in found] != [batch.batch_id]:
         raise TidemillError(
             "E_COMMIT_LOST",
@@ -181,22 +181,27 @@ def settle(lake: Lake, table: Table) -> None:
     Raises:
         TidemillError: E_LEASE (try again), E_FOREIGN_WRITE (data).
     """
-    if is_delta(lake.path(table)):
+    path = lake.path(table)
+    if is_delta(path):
         with lease(lake.root, f"table-{table.label}", owner=lake.run_id, timeout=lake.lease_timeout):
-            recover(lake, table)
+            recover(lake, table, open_delta(path))
 
 
-def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
+def recover(lake: Lake, table: Table, there: DeltaTable) -> list[ledger.Entry]:
     """Ledgers the commits that the table's log holds beyond its last ledgered version; returns them.
+
+    Args:
+        lake: the tables.
+        table: the table.
+        there: its newest version, opened by who holds its lease.
 
     Raises:
         TidemillError: E_FOREIGN_WRITE (data) where such a commit is not ours.
     """
-    path = lake.path(table)
     known = [entry.version for entry in ledger.entries(lake.root, table.label)]
     last = max(known, default=0)  # version 0 is the creation of the table
     added = []
-    commits = _commits(path, last)
+    commits = _commits(there, last)
     # A RESTORE to the last ledgered version undoes all that stands before it: nothing of that is ledgered.
     undone = max((version for version, info in commits if _restored(info) == str(last)), default=last)
     for version, info in commits:
@@ -214,7 +219,7 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
             raise TidemillError(
                 "E_FOREIGN_WRITE",
                 f"version {version} of the table was not written by this project",
-                where=f"{table.label} at {path}",
+                where=f"{table.label} at {lake.path(table)}",
                 next_step=f"RESTORE the table to version {last}, or move the change into a source and ingest it",
                 exit_code=Exit.DATA,
             ) from None
@@ -225,9 +230,8 @@ def recover(lake: Lake, table: Table) -> list[ledger.Entry]:
     return added
 
 
-def _commits(path: Place, after: int) -> list[tuple[int, dict[str, Any]]]:
+def _commits(table: DeltaTable, after: int) -> list[tuple[int, dict[str, Any]]]:
     """The commits beyond a version, oldest first."""
-    table = open_delta(path)
     newest = table.version()
     if newest <= after:
         return []

@@ -82,7 +82,9 @@ def open_table(lake: Lake, table: Table, version: int | None = None) -> DeltaTab
     path, ledgered = lake.path(table), version_of(lake, table)
     try:
         found = open_delta(path, version)
-        newest = found.version() if version is None else open_delta(path).version()
+        # A version that the ledger has not passed is itself the proof that the log reaches the ledger's last one.
+        old = version is not None and ledgered is not None and version < ledgered
+        newest = open_delta(path).version() if old else found.version()
     except (DeltaError, OSError) as error:
         raise _unread(lake, table, error) from error
     if ledgered is not None:

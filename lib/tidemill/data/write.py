@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 METADATA = "userMetadata"
 COLUMNS_ADDED = "tidemill: columns added"
 _STATISTICS = "delta.dataSkippingStatsColumns"
+_CHECKPOINTS = "delta.checkpointInterval"
 # Of Delta's protocol: up to this version, and with these features, an append is files that the log names.
 _PLAIN_WRITER = 2
 _PLAIN_FEATURES = frozenset({"appendOnly", "deletionVectors", "invariants", "timestampNtz", "v2Checkpoint"})
@@ -76,7 +77,7 @@ class Slice:
     predicate: str
 
 
-def create(lake: Lake, table: Table) -> None:
+def create(lake: Lake, table: Table) -> DeltaTable:
     """Creates a table with its properties where it does not exist, and refuses one made under another declaration.
 
     One that evolves gains here the columns that a batch brings, in a commit without rows, which is no batch.
@@ -92,7 +93,9 @@ def create(lake: Lake, table: Table) -> None:
             properties |= {ENTITY_PROPERTY: table.entity}  # for readers who know the folder only
         if path != lake.folder(table):
             properties |= {ROOT_PROPERTY: str(lake.root)}  # for the same; of a folder its own path says it
-        DeltaTable.create(
+            # Opening a table asks for each entry since the last checkpoint, twice: by default a hundred.
+            properties |= {_CHECKPOINTS: "10"}
+        made = DeltaTable.create(
             str(path),
             schema=Schema.from_arrow(delta_schema(table.columns)),
             partition_by=list(table.partitions),
@@ -102,7 +105,7 @@ def create(lake: Lake, table: Table) -> None:
             raise_if_key_not_exists=False,
         )
         failpoint("commit.created", table.label)
-        return
+        return made
     there = open_delta(path)
     if there.metadata().configuration.get(DECLARATION_PROPERTY, "") != table.declaration:
         raise TidemillError(
@@ -117,6 +120,8 @@ def create(lake: Lake, table: Table) -> None:
         more = Schema.from_arrow(delta_schema(column for column in table.columns if column[0] not in known)).fields
         if more:
             there.alter.add_columns(more, commit_properties=CommitProperties({METADATA: COLUMNS_ADDED}))
+            return open_delta(path)
+    return there
 
 
 def write_together(
