@@ -126,7 +126,7 @@ def write_frame(folder: Place, table: Table, frame: DataFrame) -> WrittenFiles:
     return _written(_done(table, _writing(folder, table, frame)))
 
 
-def write_apart(folder: Path, table: Table, rows: RowsApart | DataFrame) -> dict[str, WrittenFiles]:
+def write_apart(folder: Place, table: Table, rows: RowsApart | DataFrame) -> dict[str, WrittenFiles]:
     """Lets workers write the rows of several batches in one pass.
 
     Args:
@@ -148,7 +148,7 @@ def write_apart(folder: Path, table: Table, rows: RowsApart | DataFrame) -> dict
     return {batch: _written(files) for batch, files in found.items()}
 
 
-def _writing(folder: Path, table: Table, frame: DataFrame) -> DataFrame:
+def _writing(folder: Place, table: Table, frame: DataFrame) -> DataFrame:
     # By Spark's rules, which fail where a value does not fit: Arrow would make texts of its own.
     typed = frame.selectExpr(*[f"cast(`{name}` as {kind}) as `{name}`" for name, kind in table.columns])
     return typed.mapInArrow(partial(_write_runs, _target(folder, table), table.partitions), WRITTEN)
