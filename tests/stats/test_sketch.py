@@ -124,6 +124,16 @@ def test_the_commonest_values_lack_no_more_than_is_stated(sizes: list[int], seed
         assert 0 <= count - found.counts.get(value, 0) <= found.error
 
 
+def test_the_order_of_the_parts_changes_no_digit() -> None:
+    rng = np.random.default_rng(7)
+    parts = [sketch_numbers(rng.lognormal(size=size), size) for size in (3, 7, 11, 7, 5, 40)]
+    kept = merge_sketches(parts)
+    for _ in range(20):
+        mixed = merge_sketches([parts[place] for place in rng.permutation(len(parts))])
+        assert mixed.moments == kept.moments
+        assert list(mixed.frequent.counts.items()) == list(kept.frequent.counts.items())
+
+
 def test_bins_are_all_or_none() -> None:
     with pytest.raises(ValueError, match="same bins"):
         merge_sketches([Sketch(1, 1), sketch_numbers(np.array([1.0]), 1, np.array([0.0]))])

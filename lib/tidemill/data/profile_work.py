@@ -119,21 +119,14 @@ def merge_profiles(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch
 
 
 def merged(profiles: Iterable[ColumnProfile]) -> list[ColumnProfile]:
-    """One profile a key from many; the counts of all have to be on the same bins.
-
-    Parts are merged in an order of what they hold: they come as workers are done, and sums of numbers depend on it.
-    """
+    """One profile a key from many; the counts of all have to be on the same bins."""
     by_key: dict[Key, list[ColumnProfile]] = defaultdict(list)
     for profile in profiles:
         by_key[profile.key].append(profile)
     return [
-        ColumnProfile(key, parts[0].kind, merge_sketches(sorted((p.sketch for p in parts), key=_order)), parts[0].bins)
+        ColumnProfile(key, parts[0].kind, merge_sketches([p.sketch for p in parts]), parts[0].bins)
         for key, parts in by_key.items()
     ]
-
-
-def _order(sketch: Sketch) -> str:
-    return repr((sketch.rows, sketch.moments))
 
 
 class _Merging:

@@ -119,12 +119,16 @@ def nothing_on(bins: Bins) -> Sketch:
 def merge_sketches(parts: Sequence[Sketch]) -> Sketch:
     """The sketch of all rows together: counts, moments and distinct hashes are those of one pass over all.
 
+    The parts are taken in an order of what they hold, whatever order they come in, since sums of floating-point numbers
+    depend on it.
+
     Raises:
         ValueError: where some were counted on bins and others were not, or on other numbers of bins.
     """
     binned = [p.counts for p in parts if p.counts is not None]
     if binned and (len(binned) != len(parts) or len({len(c) for c in binned}) > 1):
         raise ValueError("sketches merge where all are counted on the same bins, or none is")
+    parts = sorted(parts, key=lambda p: repr((p.rows, p.moments))) if len(parts) > 1 else parts
     return Sketch(
         sum(p.rows for p in parts),
         sum(p.nulls for p in parts),
