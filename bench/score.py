@@ -121,31 +121,11 @@ def _named(columns: Mapping[str, Any]) -> list[Any]:
 
 def _tables(folder: Path, case: UseCase) -> tuple[Lake, Table, Table]:
     from tidemill.core.config import Layout
-    from tidemill.data.tables import SILVER, Lake, Table
+    from tidemill.data.tables import Lake, events_table
     from tidemill.features.tables import view_table
 
-    columns = (
-        ("customer", "string"),
-        *((f"amount{number}", "double") for number in range(FEATURES)),
-        ("event_time", "timestamp"),
-        ("known_time", "timestamp"),
-        ("seq", "bigint"),
-        ("content", "bigint"),
-        ("op", "string"),
-        ("row_id", "string"),
-        ("batch_id", "string"),
-        ("period", "string"),
-        ("bucket", "int"),
-    )
-    silver = Table(
-        SILVER,
-        "events",
-        columns,
-        partitions=("period", "bucket"),
-        sort=("customer", "event_time", "row_id"),
-        entity="customer",
-        time="event_time",
-    )
+    amounts = ((f"amount{number}", "double") for number in range(FEATURES))
+    silver = events_table("events", "customer", (("customer", "string"), *amounts))
     return Lake(folder / "var", "bench", Layout(buckets=BUCKETS, period="all")), silver, view_table(case.views[0])
 
 

@@ -20,7 +20,7 @@ from tidemill.core.config import Layout, load_config
 from tidemill.data.commit import commit, commit_together
 from tidemill.data.layout import with_layout
 from tidemill.data.read import read_arrow
-from tidemill.data.tables import SILVER, Lake, Table
+from tidemill.data.tables import Lake, events_table
 from tidemill.data.write import Batch
 from tidemill.declare import (
     ActiveWithin,
@@ -106,26 +106,7 @@ FAMILIES: dict[tuple[str, str], tuple[dict[str, Any], float]] = {
     (MULTICLASS, "xgboost"): (BOOSTED, 1e-6),
 }
 BUCKETS = 4
-SEEN = Table(
-    SILVER,
-    ORDERS.name,
-    (
-        (KEY, "string"),
-        ("event_time", "timestamp"),
-        ("known_time", "timestamp"),
-        ("seq", "bigint"),
-        ("content", "bigint"),
-        ("op", "string"),
-        ("row_id", "string"),
-        ("batch_id", "string"),
-        ("period", "string"),
-        ("bucket", "int"),
-    ),
-    partitions=("period", "bucket"),
-    sort=(KEY, "event_time", "row_id"),
-    entity=KEY,
-    time="event_time",
-)
+SEEN = events_table(ORDERS.name, KEY, ((KEY, "string"),))
 
 
 def features(count: int, seed: int) -> pa.Table:

@@ -25,7 +25,18 @@ _BOUNDED_OF_SILVER = 32  # as many as Delta's own writer keeps where nothing is 
 _TELL_FILES_APART = ("event_time", "known_time", "event_timestamp", "created_timestamp", "batch_id", "position")
 
 # What silver adds to the columns of a contract, which therefore may not have these names.
-SILVER_OWN = ("event_time", "known_time", "seq", "content", "op", "row_id", "batch_id", "period", "bucket")
+_SILVER_OWN = (
+    ("event_time", "timestamp"),
+    ("known_time", "timestamp"),
+    ("seq", "bigint"),
+    ("content", "bigint"),
+    ("op", "string"),
+    ("row_id", "string"),
+    ("batch_id", "string"),
+    ("period", "string"),
+    ("bucket", "int"),
+)
+SILVER_OWN = tuple(name for name, _ in _SILVER_OWN)
 
 
 @dataclass(frozen=True)
@@ -132,26 +143,20 @@ def silver_table(source: Source, contract: Contract) -> Table:
     """
     renamed = {source.event_time, source.known_time, source.operation}
     typed = tuple((c.name, c.type) for c in contract.columns if c.name not in renamed)
+    return events_table(source.name, source.entity.key, typed, source.contract)
+
+
+def events_table(name: str, entity: str, typed: tuple[tuple[str, str], ...], declaration: str = "") -> Table:
+    """A silver table by its own columns, which may hold the entity's, as `silver_table` describes it."""
     return Table(
         SILVER,
-        source.name,
-        (
-            *typed,
-            ("event_time", "timestamp"),
-            ("known_time", "timestamp"),
-            ("seq", "bigint"),
-            ("content", "bigint"),
-            ("op", "string"),
-            ("row_id", "string"),
-            ("batch_id", "string"),
-            ("period", "string"),
-            ("bucket", "int"),
-        ),
+        name,
+        (*typed, *_SILVER_OWN),
         partitions=("period", "bucket"),
-        sort=(source.entity.key, "event_time", "row_id"),
-        entity=source.entity.key,
+        sort=(entity, "event_time", "row_id"),
+        entity=entity,
         time="event_time",
-        declaration=source.contract,
+        declaration=declaration,
         evolves=True,
     )
 
