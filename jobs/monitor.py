@@ -64,7 +64,6 @@ def _judge(context: Context) -> Result:
     turned = track.turned_out(context, matured)
     fallen = find_shortfalls(context.use_case.metric, turned, context.config.monitor)
     raised = alerting.find_alerts(context, scored, moved, fallen)
-    raised += [alert for source in moved.sources for alert in source.alerts]
     points = track.track_points(context, matured)
     shown = showing.find_shown(context, scored, found, fallen, matured)
     report = monitoring.write_report(

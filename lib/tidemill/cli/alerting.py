@@ -10,7 +10,7 @@ from tidemill.cli.freshness import late_sources
 from tidemill.cli.skew import find_skew
 from tidemill.core.runs import started_at, summaries
 from tidemill.core.time import format_time
-from tidemill.monitoring import alerts, drift
+from tidemill.monitoring import alerts
 from tidemill.monitoring.shortfall import EXPECTED
 
 if TYPE_CHECKING:
@@ -25,18 +25,15 @@ if TYPE_CHECKING:
 def find_alerts(context: Context, scored: Scored, moved: Moved, fallen: Sequence[Shortfall]) -> list[alerts.Alert]:
     """Everything that somebody should know of this run, by what is known at T."""
     name = context.use_case.name
-    made = [
-        alerts.Alert("alert" if d.verdict == drift.ALERT else "warn", d.kind, f"{name}.{d.bins.column}", d.reason)
-        for d in (*moved.features, *moved.outputs)
-        if d.verdict in {drift.ALERT, drift.WARN}
-    ]
+    made = alerts.drift_alerts((*moved.features, *moved.outputs), name)
     if moved.joint is not None and moved.joint.odd(context.config.monitor.least):
         made.append(alerts.Alert("warn", JOINT, name, moved.joint.text))
     if not scored.population:
         made.append(alerts.Alert("alert", alerts.NO_DATA, name, "nobody was scored"))
     elif moved.volume is not None:
         made.append(alerts.Alert("alert", alerts.VOLUME, name, moved.volume))
-    return [*made, *_performance(context, fallen), *find_skew(context), *standing(context)]
+    of_sources = [alert for source in moved.sources for alert in source.alerts]
+    return [*made, *_performance(context, fallen), *find_skew(context), *standing(context), *of_sources]
 
 
 def _performance(context: Context, fallen: Sequence[Shortfall]) -> list[alerts.Alert]:

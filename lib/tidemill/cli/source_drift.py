@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tidemill.cli.days import day_of, event_of, judged_days
+from tidemill.cli.days import DAY, day_of, event_of, judged_days
 from tidemill.cli.profiling import by_column, chosen_bins, kept_profiles, profile_name, with_facts
 from tidemill.cli.reported import reported
 from tidemill.core.time import EPOCH, format_time, parse_time
@@ -23,7 +23,7 @@ from tidemill.data.profiles import table_profiles
 from tidemill.data.read import version_of
 from tidemill.data.tables import SILVER_OWN
 from tidemill.monitoring import drift
-from tidemill.monitoring.alerts import NO_DATA, VOLUME, Alert
+from tidemill.monitoring.alerts import NO_DATA, VOLUME, Alert, drift_alerts
 from tidemill.monitoring.calibration import WINDOWS
 from tidemill.monitoring.figures import Day
 from tidemill.monitoring.quiet import Calendar, Judged, last_weeks
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from tidemill.data.sources import Source
     from tidemill.stats.bins import Bins
 
-DAY = timedelta(days=1)
 _WEEKS = timedelta(weeks=9)  # that are looked at: the newest days, and eight weeks before them
 _EVERY_DAY = Calendar(1)
 _MOMENTS = frozenset({"timestamp", "date"})  # which move by themselves
@@ -68,11 +67,7 @@ class SourceDrift:
     @property
     def alerts(self) -> list[Alert]:
         """What somebody should know."""
-        found = [
-            Alert("alert" if d.verdict == drift.ALERT else "warn", d.kind, f"{self.table}.{d.bins.column}", d.reason)
-            for d in self.columns
-            if d.verdict in {drift.ALERT, drift.WARN}
-        ]
+        found = drift_alerts(self.columns, self.table)
         if self.volume is not None:
             found.append(Alert("alert", VOLUME if self.rows else NO_DATA, self.table, self.volume))
         return found

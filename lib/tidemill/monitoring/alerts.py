@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from tidemill.core.config_monitor import Alerts
+    from tidemill.monitoring.drift import Drift
 
 Severity = Literal["warn", "alert"]
 DRIFT, PERFORMANCE, CONCEPT, VOLUME = "drift", "performance", "concept_change", "volume"
@@ -42,6 +43,20 @@ class Alert:
     def line(self) -> str:
         """All of it in one line."""
         return f"{self.severity}, {self.kind}, {self.subject}: {self.text}"
+
+
+def drift_alerts(found: Iterable[Drift], of: str) -> list[Alert]:
+    """An alert of each column that is reported.
+
+    Args:
+        found: the drift of columns.
+        of: whose columns they are: a use case, or a source's table.
+    """
+    return [
+        Alert("alert" if one.verdict == "alert" else "warn", one.kind, f"{of}.{one.bins.column}", one.reason)
+        for one in found
+        if one.verdict in _ORDER
+    ]
 
 
 @dataclass(frozen=True)
