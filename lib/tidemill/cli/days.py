@@ -15,7 +15,7 @@ from tidemill.monitoring.drift import day_of_sketch
 from tidemill.monitoring.quiet import Judged, calendar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
     from datetime import date, datetime
 
     from tidemill.cli.context import Context
@@ -73,12 +73,11 @@ def calendar(context: Context, judged: Iterable[ColumnProfile]) -> Calendar:
 
 def days_of(context: Context, found: Iterable[ColumnProfile], numbered: Calendar, column: str = "") -> tuple[Day, ...]:
     """The days that may be held against others: all but those of events of the column, or of every column."""
-    kept = [p for p in found if not event_of(context, column, day_of(p))]
-    return tuple(day_of_sketch(numbered.place(day_of(p)), p.sketch) for p in kept)
+    return tuple(one.day for one in judged_days(context, found, numbered, column, ()))
 
 
 def judged_days(
-    context: Context, found: Sequence[ColumnProfile], numbered: Calendar, column: str, odd: Collection[date]
+    context: Context, found: Iterable[ColumnProfile], numbered: Calendar, column: str, odd: Collection[date]
 ) -> tuple[Judged, ...]:
     """The judged days of a column, oldest first, as those that may be held against others.
 
@@ -89,9 +88,11 @@ def judged_days(
         column: its name; empty for what is said of all columns.
         odd: days that were reported.
     """
-    kept = [p for p in found if not event_of(context, column, day_of(p))]
-    days = zip(kept, days_of(context, kept, numbered, column), strict=True)
-    return tuple(Judged(day, day_of(p), day_of(p) in odd) for p, day in days)
+    return tuple(
+        Judged(day_of_sketch(numbered.place(day_of(p)), p.sketch), day_of(p), day_of(p) in odd)
+        for p in found
+        if not event_of(context, column, day_of(p))
+    )
 
 
 def day_of(profile: ColumnProfile) -> date:
