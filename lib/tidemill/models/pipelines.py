@@ -15,11 +15,11 @@ from tidemill.models.forest import forest_classifier_stages, forest_regressor_st
 from tidemill.models.gbt import gbt_classifier_stages, gbt_regressor_stages
 from tidemill.models.logistic import linear_stages, logistic_stages
 from tidemill.models.perceptron import perceptron_stages
-from tidemill.models.preparation import WEIGHT, preprocessing
+from tidemill.models.preparation import WEIGHT, plain_columns, preprocessing
 from tidemill.models.scikit import scikit_logistic_stages, scikit_ridge_stages
 from tidemill.models.specs import AS_THEY_COME, BINARY, MULTICLASS, REGRESSION
 from tidemill.models.tables import SCORE
-from tidemill.models.xgb import xgb_classifier_stages, xgb_regressor_stages
+from tidemill.models.xgb import workers_of, xgb_classifier_stages, xgb_regressor_stages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,9 @@ def unfitted(
 ) -> Pipeline:
     """The whole pipeline, from features to score."""
     stages = family_stages(task, family, parameters, seed, preparation)
+    plain = plain_columns(features, preparation)
+    if plain and family == "xgboost" and workers_of(parameters) == 1:
+        stages[-1].setParams(features_col=plain)
     return Pipeline(stages=[*preprocessing(features, preparation), *stages])
 
 

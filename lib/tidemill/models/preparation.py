@@ -37,7 +37,7 @@ def preprocessing(features: Sequence[Feature], preparation: Preparation = AS_THE
     """
     numbers = [f.name for f in features if f.type != "string"]
     texts = [f.name for f in features if f.type == "string"]
-    filled = [f"{name}__filled" for name in numbers]
+    filled = [_filled(name) for name in numbers]
     indexed = [f"{name}__index" for name in texts]
     encoded = [f"{name}__onehot" for name in texts]
     stages: list[Any] = [Imputer(inputCols=numbers, outputCols=filled, strategy="mean")] if numbers else []
@@ -52,6 +52,13 @@ def preprocessing(features: Sequence[Feature], preparation: Preparation = AS_THE
     names = [f"assembled__{number}" for number in range(len(then))] + [FEATURES]
     stages.append(VectorAssembler(inputCols=[*filled, *encoded], outputCol=names[0]))
     return [*stages, *(make(one, other) for make, one, other in zip(then, names, names[1:], strict=False))]
+
+
+def plain_columns(features: Sequence[Feature], preparation: Preparation = AS_THEY_COME) -> list[str]:
+    """The columns of numbers that `features` is put together from, in its order; none where something else goes in."""
+    if _after(preparation) or any(f.type == "string" for f in features):
+        return []
+    return [_filled(f.name) for f in features]
 
 
 def usable_features(train: DataFrame, features: Sequence[Feature], nulls: float = 1.0) -> list[Feature]:
@@ -77,6 +84,10 @@ def usable_features(train: DataFrame, features: Sequence[Feature], nulls: float 
         next_step="check the views and their sources at the training times",
         exit_code=Exit.DATA,
     )
+
+
+def _filled(name: str) -> str:
+    return f"{name}__filled"
 
 
 def _value(feature: Feature) -> Column:

@@ -9,6 +9,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from pyspark import SparkContext, TaskContext
 from xgboost import DMatrix, train
@@ -21,6 +22,7 @@ from tidemill.models.xgb_native import GPU, check_device
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from numpy.typing import NDArray
     from pyspark.ml import Estimator
     from pyspark.sql import DataFrame
 
@@ -41,22 +43,28 @@ class _InOneTask:
     """Fits the model of its base, where one worker fits, without what only several need.
 
     The base gathers its workers in a barrier stage, takes a pandas object for each row, and judges the training rows
-    after each round. An ordinary task takes Arrow batches instead, and makes the same booster.
+    after each round. An ordinary task takes Arrow batches instead, and makes the same booster. Where `features_col` names
+    columns of numbers they are read as they are: making a vector of each row and taking it apart again costs more. Of the
+    model that is made the features are one vector, however they were read.
     """
 
     def _fit(self: Any, dataset: DataFrame) -> Any:
         columns, _ = self._prepare_input_columns_and_feature_prop(dataset)
         rows = dataset.select(*columns)
-        if self.getOrDefault("num_workers") > 1 or not {*rows.columns} <= _PLAIN:
+        plain = _PLAIN | {*self.getOrDefault("features_cols")}
+        if self.getOrDefault("num_workers") > 1 or not {*rows.columns} <= plain:
             return super()._fit(dataset)  # type: ignore[misc]
         self._validate_params()
         parameters, call, matrix = self._get_xgb_parameters(rows)
-        fit = partial(_fit_batches, parameters=parameters, call=call, matrix=matrix)
+        features = self.getOrDefault("features_cols")
+        fit = partial(_fit_batches, features=features, parameters=parameters, call=call, matrix=matrix)
         fitted = next(rows.coalesce(1).mapInArrow(fit, "booster binary, config string").toLocalIterator())
         model = self._convert_to_sklearn_model(bytearray(fitted["booster"]), fitted["config"])
         made = self._create_pyspark_model(model, XGBoostTrainingSummary())
         made._resetUid(self.uid)
-        return self._copyValues(made)
+        copied = self._copyValues(made)
+        copied.clear(copied.features_cols)
+        return copied
 
 
 class _Classifier(_InOneTask, SparkXGBClassifier):
@@ -113,12 +121,23 @@ def _placed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit_batches(
-    batches: Iterable[pa.RecordBatch], parameters: dict[str, Any], call: dict[str, Any], matrix: dict[str, Any]
+    batches: Iterable[pa.RecordBatch],
+    features: list[str],
+    parameters: dict[str, Any],
+    call: dict[str, Any],
+    matrix: dict[str, Any],
 ) -> Iterator[pa.RecordBatch]:
     """What the worker makes of the rows: the booster, and its configuration."""
     table = pa.Table.from_batches(list(batches))
-    values = table["values"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    values = _matrix(table, features)
     weight = table["weight"].to_numpy() if "weight" in table.column_names else None
     booster = train(_placed(parameters), DMatrix(values, table["label"].to_numpy(), weight=weight, **matrix), **call)
     made = [pa.array([bytes(booster.save_raw("ubj"))]), pa.array([booster.save_config()])]
     yield pa.record_batch(made, ["booster", "config"])
+
+
+def _matrix(table: pa.Table, features: list[str]) -> NDArray[np.float32]:
+    """Shape (rows, features), from columns of numbers or from one column of lists; NaN is missing."""
+    if features:
+        return np.column_stack([table[name].to_numpy() for name in features])
+    return np.asarray(table["values"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1))
