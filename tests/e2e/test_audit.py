@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,16 @@ RIDES = Source("rides", contract="shop/rides.yaml", entity=COURIER, event_time="
 OF_COURIER = FeatureView(
     "rides_of_courier", version=1, entity=COURIER, source=RIDES, cadence=days(1), ttl=days(2),
     features=(Tenure(), Aggregate("count", windows=(days(10),))),
+)
+"""
+FEW = """\
+REFUNDED, CLAIMED = (
+    FeatureView(
+        f"{name}_of_customer", version=1, entity=CUSTOMER, cadence=days(1), ttl=days(2),
+        source=Source(name, contract=f"shop/{name}.yaml", entity=CUSTOMER, event_time="ordered_at"),
+        features=(Aggregate("count", windows=(days(10),), name=name),),
+    )
+    for name in ("refunds", "claims")
 )
 """
 JOINED = 'Attribute("courier"), Joined(OF_COURIER, "courier_now", ("tenure_days", "events_count_10d"))'
@@ -154,6 +165,31 @@ def test_a_clean_shop_is_audited_once_and_gold_stamped_too_early_is_found(shop: 
     assert (code, summary["error"]["code"]) == (65, "E_LEAK")
     assert summary["error"]["what"].startswith("amount_sum_10d leaks: its gold rows are not what was known")
     assert "recency_days" not in summary["error"]["what"]
+
+
+def test_a_view_of_few_is_audited_on_them_and_one_of_nobody_warns(make_shop: Callable[[str], Shop]) -> None:
+    shop = make_shop("var")
+    for name in ("refunds", "claims"):
+        contract = CONTRACT.replace("orders", name)
+        (shop.repo / f"contracts/shop/{name}.yaml").write_text(contract, encoding="utf-8")
+    rewrite(
+        shop, "shop.py", ("VIEW = FeatureView", f"{FEW}VIEW = FeatureView"), ("(VIEW,)", "(VIEW, REFUNDED, CLAIMED)")
+    )
+    shop.deliver("orders.csv", as_csv(orders()))
+    for name, customer in (("refunds", "c003"), ("claims", "somebody else")):
+        path = shop.root / "landing" / name / "one.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(as_csv([(customer, START + timedelta(days=n), "5.0") for n in range(90)]), encoding="utf-8")
+    code, summary = shop.run(f"{BUILT} audit", "--as-of", AS_OF, "--set", "audit.entities=1")
+    assert (code, summary["steps"][-1]["status"]) == (0, "ok"), summary
+    rows = read_arrow(shop.lake, AUDITS).to_pylist()
+    by = {check: {r["feature"]: r for r in rows if r["check"] == check} for check in ("future", "gold")}
+    for check in by:
+        assert by[check]["refunds_count_10d"]["compared"] > 0
+        assert by[check]["refunds_count_10d"]["verdict"] == "ok"
+        assert by[check]["claims_count_10d"]["verdict"] == "warn"
+    said = json.loads((shop.root / "runs" / summary["run_id"] / "summary.json").read_text("utf-8"))["facts"]["audit"]
+    assert said.endswith("claims_count_10d without a value for anybody")
 
 
 def test_without_a_matured_label_there_is_nothing_to_audit(shop: Shop) -> None:

@@ -290,6 +290,14 @@ def test_what_was_compared_with_nothing_is_not_called_clean() -> None:
     assert summarise(found) == "no leak in 2 features at 0 sampled rows; a not checked"
 
 
+def test_a_view_of_which_nobody_has_a_row_warns_and_stops_nothing() -> None:
+    found = judge_moved("v_v1", [Moved("a", "future", 0, 0), Moved("a", "gold", 0, 0)])
+    assert [(f.verdict, f.value) for f in found] == [(WARN, None)] * 2
+    assert {f.reason for f in found} == {"no entity of the population has a row of its view at an audited time"}
+    assert failed(found) == []
+    assert summarise(found) == "no leak in 1 features at 0 sampled rows; a without a value for anybody"
+
+
 def test_a_leak_in_a_joined_source_says_which() -> None:
     found = judge_moved("v_v1", [Moved("a", "rewritten", 4, 2, "deliveries"), Moved("a", "rewritten", 4, 2)])
     anew = "it reads values that were written anew later, under the same known time"

@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from tidemill.cli.context import Context
     from tidemill.data.sources import Source
     from tidemill.data.tables import Lake
+    from tidemill.features.leakage import Moved
     from tidemill.features.specs import FeatureView
 
-_RULES = 2  # another number audits again what was audited by older rules
+_RULES = 3  # another number audits again what was audited by older rules
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,10 @@ def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Dou
     context.progress.say(f"{len(sample)} entities at {len(cuts)} as-of time(s)")
 
     def check(view: FeatureView) -> list[Finding]:
-        rows = _variants(context, view, cuts, doubts, sample)
-        counts = count_moved(rows, view, doubts, current_stamps(gold_builder(context), view, cuts)).first()
-        return judge_moved(view.table_name, read_moved({} if counts is None else counts.asDict(), view, doubts))
+        moved = _moved(context, view, cuts, doubts, sample)
+        if not any(item.compared for item in moved):  # few have a row of this view, and none of them was sampled
+            moved = _moved(context, view, cuts, doubts, _sample(context, cuts, view)) or moved
+        return judge_moved(view.table_name, moved)
 
     moved = [f for found in side_by_side(check, use_case.views, context.config.parallel_tables) for f in found]
     context.progress.say("each feature beside the label")
@@ -139,6 +141,20 @@ def _findings(context: Context, times: Sequence[datetime], doubts: dict[str, Dou
     found = {row["feature"]: Alone(*[row[n] for n in ("rows", "strength", "same", "nulls")]) for row in told}
     views = {f.name: view.table_name for view in use_case.views for f in view.columns}
     return [*moved, *judge_alone(views, found, settings)]
+
+
+def _moved(
+    context: Context,
+    view: FeatureView,
+    cuts: Sequence[datetime],
+    doubts: Mapping[str, Doubts],
+    sample: dict[str, int],
+) -> list[Moved]:
+    if not sample:
+        return []
+    rows = _variants(context, view, cuts, doubts, sample)
+    counts = count_moved(rows, view, doubts, current_stamps(gold_builder(context), view, cuts)).first()
+    return read_moved({} if counts is None else counts.asDict(), view, doubts)
 
 
 def _variants(
@@ -174,12 +190,17 @@ def _histories(
     return rows.join(F.broadcast(others), F.col(key) == F.col("_via"), "left_semi")
 
 
-def _sample(context: Context, cuts: Sequence[datetime]) -> dict[str, int]:
-    """Entities of the population, each with its hash: one bucket after another, so that few files are read."""
+def _sample(context: Context, cuts: Sequence[datetime], view: FeatureView | None = None) -> dict[str, int]:
+    """Entities of the population, each with its hash: one bucket after another, so that few files are read.
+
+    Of a view, those alone that have a row of it at one of the times.
+    """
     use_case, lake = context.use_case, context.lake
     key = use_case.entity.key
     buckets, _ = layout_of(lake, labels_table(use_case.name, use_case.label))
     keys = read_labels(context.spark, lake, use_case.name, use_case.label, cuts).select(key).distinct()
+    if view is not None:
+        keys = keys.join(read_view(context.spark, lake, view, cuts), key, "left_semi")
     chosen = keys.select(F.col(key).cast("string").alias("key"), F.xxhash64(F.col(key).cast("string")).alias("hash"))
     chosen = chosen.orderBy(F.pmod("hash", F.lit(buckets)), "hash").limit(context.config.audit.entities)
     return {row["key"]: row["hash"] for row in chosen.toLocalIterator()}

@@ -18,6 +18,7 @@ OK, WARN, FAIL, UNCHECKED, ACCEPTED = "ok", "warn", "fail", "unchecked", "accept
 LABEL_ITSELF, ALONE = "label", "alone"
 _DISGUISE = 0.999
 _OUTSTANDING = 0.9  # what stands out is no news below
+_NOBODY = "no entity of the population has a row of its view at an audited time"
 _WHY_NOT = {
     GOLD: "no gold row at an audited time was made from all that silver holds: build_features brings them along"
 }
@@ -48,15 +49,19 @@ class Finding:
     reason: str = ""
 
 
-def judge_moved(view: str, moved: Iterable[Moved]) -> list[Finding]:
-    """A feature that moved at all has seen what it should not have; of one that nothing is known of nothing is said."""
-    found = []
+def judge_moved(view: str, moved: Sequence[Moved]) -> list[Finding]:
+    """A feature that moved at all has seen what it should not have; of one that nothing is known of nothing is said.
+
+    Where nobody has a row of the view there is nothing to be seen: that is worth a warning, and leaks nothing.
+    """
+    found, bare = [], not any(item.compared for item in moved)
     for item in moved:
         share = item.moved / item.compared if item.compared else None
         reason = f"{_why(item)}: {item.moved} of {item.compared} rows" if item.moved else ""
         verdict = FAIL if item.moved else OK
         if not item.compared:
             verdict, reason = UNCHECKED, _WHY_NOT.get(item.check, "no sampled entity has a row at an audited time")
+            verdict, reason = (WARN, _NOBODY) if bare else (verdict, reason)
         found.append(Finding(view, item.feature, item.check, item.compared, share, verdict, reason))
     return found
 
@@ -97,12 +102,14 @@ def summarise(findings: Sequence[Finding]) -> str:
     """One line about an audit."""
     features = len({f.feature for f in findings})
     rows = max((f.compared for f in findings if f.check == FUTURE), default=0)
-    warned = sorted({f.feature for f in findings if f.verdict == WARN})
+    bare = sorted({f.feature for f in findings if f.verdict == WARN and f.reason == _NOBODY})
+    warned = sorted({f.feature for f in findings if f.verdict == WARN} - {*bare})
     bad = sorted({f.feature for f in findings if f.verdict == FAIL})
     unknown = sorted({f.feature for f in findings if f.verdict == UNCHECKED})
     accepted = sorted({f.feature for f in findings if f.verdict == ACCEPTED})
     parts = [f"{_some(bad)} leak" if bad else f"no leak in {features} features at {rows:,} sampled rows"]
     parts += [f"{_some(unknown)} not checked"] if unknown else []
+    parts += [f"{_some(bare)} without a value for anybody"] if bare else []
     parts += [f"{_some(warned)} too good to be true alone"] if warned else []
     parts += [f"{_some(accepted)} accepted as they are"] if accepted else []
     return "; ".join(parts)
