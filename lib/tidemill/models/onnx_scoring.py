@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPH, DESCRIPTION, SAMPLE = "score.onnx", "score.json", "sample.json"
-_CELLS = 1 << 21  # of the widest tensor of a call: 16 MB
+_CELLS = 1 << 17  # of the widest tensor of a call: 1 MB, so that what one operator makes the next finds in the cache
 
 
 @dataclass(frozen=True)
