@@ -43,9 +43,9 @@ class _InOneTask:
     """Fits the model of its base, where one worker fits, without what only several need.
 
     The base gathers its workers in a barrier stage, takes a pandas object for each row, and judges the training rows
-    after each round. An ordinary task takes Arrow batches instead, and makes the same booster. Where `features_col` names
-    columns of numbers they are read as they are: making a vector of each row and taking it apart again costs more. Of the
-    model that is made the features are one vector, however they were read.
+    after each round. An ordinary task takes Arrow batches instead, and makes the same booster. Where `features_col`
+    names columns of numbers they are read as they are: making a vector of each row and taking it apart again costs
+    more. Of the model that is made the features are one vector, however they were read.
     """
 
     def _fit(self: Any, dataset: DataFrame) -> Any:
