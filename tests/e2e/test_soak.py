@@ -74,7 +74,7 @@ def test_retail_over_four_months(tmp_path: Path) -> None:
     months = ("2011-08-01", "2011-09-01", "2011-10-01", "2011-11-01")
     found = [run(tmp_path / at, *RETAIL[:-1], at)["metrics"]["test_roc_auc"] for at in months]
     assert found[-1] >= 0.71
-    assert sum(found) / len(found) >= 0.71
+    assert sum(found) / len(found) >= 0.715  # a plain logistic regression gives 0.721
 
 
 def test_air_quality(tmp_path: Path) -> None:
