@@ -37,6 +37,7 @@ from tidemill.models.splits import plan_splits
 from tidemill.models.tables import training_sets_table
 from tidemill.models.training_set import GATE, training_set_id, training_set_inputs
 from tidemill.models.training_statistics import STATISTICS, column_statistics
+from tidemill.models.wandb_runs import check_wandb
 
 if TYPE_CHECKING:
     from tidemill.cli.context import Context
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> Result:
     """Trains where the matured rows or the declaration changed since the last training."""
     use_case, settings = context.use_case, context.config.train
+    check_wandb(context.config.services.wandb)
     label = use_case.label
     plan = plan_splits(training_times(context), use_case.splits, label.matures_after, use_case.grid)
     inputs = {**training_set_inputs(context.lake, use_case, plan.final), **context.again}
@@ -53,9 +55,9 @@ def run(context: Context) -> Result:
     registry = context.registry
     version = registry.version_of(use_case.name, identity)
     if version is not None:
-        for parent in registry.unfinished(version):  # something ended that training after it had registered
-            finish(registry, parent, version, registry.document(version, CARD))
-        return Result(SKIPPED, model=challenger(version), facts={"training_set_id": identity})
+        left = registry.unfinished(version)  # something ended that training after it had registered
+        notes = tuple(n for parent in left for n in finish(context, parent, version, registry.document(version, CARD)))
+        return Result(SKIPPED, model=challenger(version), notes=notes, facts={"training_set_id": identity})
     if (reason := why_not_to_train(context)) is not None:
         return Result(SKIPPED, notes=(reason,))
     audited = audit(context)
@@ -85,7 +87,7 @@ def run(context: Context) -> Result:
         rows.unpersist()
     version = registry.register(use_case.name, uri, run_id, identity, tags_of(card, use_case))
     failpoint("train.registered")
-    finish(registry, parent, version, card)
+    notes = finish(context, parent, version, card)
     facts = {
         "candidates": len(found.candidates),
         "families": len(found.finalists),
@@ -98,7 +100,8 @@ def run(context: Context) -> Result:
         "train_join": joined,
         "gate_evaluation": gate.path,
     }
-    return Result(OK, {"rows": found.gate_rows}, model=challenger(version), metrics=gate_metrics(card), facts=facts)
+    counts, metrics = {"rows": found.gate_rows}, gate_metrics(card)
+    return Result(OK, counts, model=challenger(version), metrics=metrics, notes=notes, facts=facts)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ from tidemill.models.gate_intervals import Gate, gate_intervals
 from tidemill.models.learning_curve import learning_curve
 from tidemill.models.metric_values import ENDS, scalars
 from tidemill.models.promotion import CHALLENGER
+from tidemill.models.registry_runs import TRAINING_SET
 from tidemill.models.tables import gate_scores_table, training_sets_table
 from tidemill.models.training_set import build_training_set
+from tidemill.models.wandb_runs import copy_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,11 +144,21 @@ def _few(batches: list[str]) -> str:
     return ",".join(batches) if len(batches) <= most else f"{len(batches)} batches, {digest_of(batches)}"
 
 
-def finish(registry: Registry, parent: str, version: Version, card: dict[str, Any]) -> None:
-    """The last steps of a training; its parent run ends last, so that a run still going means they are not done."""
+def finish(context: Context, parent: str, version: Version, card: dict[str, Any]) -> tuple[str, ...]:
+    """The last steps of a training; its parent run ends last, so that a run still going means they are not done.
+
+    Returns:
+        Notes: what could not be done, and need not be.
+    """
+    registry, project = context.registry, context.config.services.wandb
     registry.set_alias(version.name, CHALLENGER, version.version)
     failpoint("train.aliased")
+    note = ""
+    if project:
+        runs, identity = registry.tried(parent), version.tags[TRAINING_SET]
+        note = copy_runs(project, version.name, identity, runs, context.root / "wandb")
     registry.finish(parent, {f"gate_{card['metric']}": card["gate_value"]})
+    return (note,) if note else ()
 
 
 def gate_metrics(card: dict[str, Any]) -> dict[str, Any]:

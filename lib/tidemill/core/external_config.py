@@ -15,9 +15,11 @@ class Services(BaseModel):
     Args:
         tracking: the address of MLflow's server, or nothing.
         feature_store: the file that describes Feast's registry and online store.
+        wandb: the project of Weights & Biases that gets a copy of what trainings log, or nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tracking: Annotated[str, AfterValidator(from_environment)]
     feature_store: str
+    wandb: str

@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from tidemill.core.failpoints import failpoint
 from tidemill.models import registry_runs as runs
 from tidemill.models.registry_flavor import TO_TRAIN, PackageFlavor, installed, pinned
-from tidemill.models.registry_runs import FINISHED, TRAINING_SET, every
+from tidemill.models.registry_runs import FINISHED, TRAINING_SET, Tried, every
 from tidemill.models.registry_server import asking, below, limit_waiting, place_of
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Registry:
     def log_model(self, run: str, model: PipelineModel, documents: Mapping[str, Any]) -> str:
         """Logs a fitted pipeline and JSON documents to a run; returns the model's URI."""
         with asking(self.uri):
-            self._log_documents(run, documents)
+            runs.log_documents(self._client, run, documents)
             with mlflow.start_run(run_id=run):
                 logged = mlflow.spark.log_model(
                     model,
@@ -135,19 +135,12 @@ class Registry:
         The model loads as a Spark pipeline, and as a pyfunc that needs neither Spark nor a JVM nor a pickle.
         """
         with asking(self.uri):
-            self._log_documents(run, documents)
+            runs.log_documents(self._client, run, documents)
             failpoint("train.uploading")
             with mlflow.start_run(run_id=run):  # it says the experiment, and so the place
                 logged = Model.log(None, flavor=PackageFlavor, name=_MODEL, package=package)
             self._client.set_terminated(run, FINISHED)
             return str(logged.model_uri)
-
-    def _log_documents(self, run: str, documents: Mapping[str, Any]) -> None:
-        for name, document in documents.items():
-            if isinstance(document, str):
-                self._client.log_text(run, document, name)
-            else:
-                self._client.log_dict(run, document, name)
 
     def finish(self, run: str, metrics: Mapping[str, float]) -> None:
         """Ends the parent run with its metrics."""
@@ -155,6 +148,11 @@ class Registry:
             for key, metric in metrics.items():
                 self._client.log_metric(run, key, metric)
             self._client.set_terminated(run, FINISHED)
+
+    def tried(self, parent: str) -> list[Tried]:
+        """The candidates of a training."""
+        with asking(self.uri):
+            return runs.tried(self._client, parent)
 
     def unfinished(self, version: Version) -> list[str]:
         """The runs that the training of a version left running, because something ended it after registering."""

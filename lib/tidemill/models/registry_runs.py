@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import TidemillError
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
 
 TRAINING_SET = "tidemill.training_set_id"
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate as it was logged.
+
+    Args:
+        run: of MLflow.
+        name: of the candidate.
+        parameters: family and parameters, as texts.
+        metrics: of the folds, and of the gate where it came that far.
+    """
+
+    run: str
+    name: str
+    parameters: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 def every(page: Callable[[str | None], Any]) -> Iterator[Any]:
@@ -51,6 +69,21 @@ def running(client: MlflowClient, experiment: str, training_set: str = "") -> li
     ours = f"{tag} = '{training_set}'" if training_set else f"{tag} != ''"  # people log runs of theirs beside them
     asked = f"{ours} and attributes.status = 'RUNNING'"
     return [str(run.info.run_id) for run in every(lambda t: client.search_runs([experiment], asked, page_token=t))]
+
+
+def tried(client: MlflowClient, parent: str) -> list[Tried]:
+    """The candidates below the parent run of a training, by name."""
+    number, asked = client.get_run(parent).info.experiment_id, f"tags.`mlflow.parentRunId` = '{parent}'"
+    found = every(lambda t: client.search_runs([number], asked, page_token=t))
+    made = [Tried(r.info.run_id, r.info.run_name, dict(r.data.params), dict(r.data.metrics)) for r in found]
+    return sorted(made, key=lambda run: run.name)
+
+
+def log_documents(client: MlflowClient, run: str, documents: Mapping[str, Any]) -> None:
+    """Logs texts as they are, and everything else as JSON."""
+    for name, document in documents.items():
+        log: Any = client.log_text if isinstance(document, str) else client.log_dict
+        log(run, document, name)
 
 
 def end(client: MlflowClient, runs: Iterable[str], state: str) -> None:
