@@ -75,11 +75,12 @@ if [[ -z $switch && $# -eq 0 ]]; then
     exit 1
   fi
   # Two halves side by side: a session of Spark on small data keeps one core busy, and waits for the disk.
-  printf '== pytest tests/e2e, and beside it pytest of all else\n'
+  half=(tests/e2e tests/serving tests/bench)
+  printf '== pytest %s, and beside it pytest of all else\n' "${half[*]}"
   slowest=(--durations=15 --durations-min=10)
-  tests whole tests/e2e "${slowest[@]}" >"$results/whole.txt" 2>&1 &
+  tests whole "${half[@]}" "${slowest[@]}" >"$results/whole.txt" 2>&1 &
   whole_runs=$!
-  tests rest --ignore=tests/e2e "${slowest[@]}" || status=$?
+  tests rest "${half[@]/#/--ignore=}" "${slowest[@]}" || status=$?
   wait "$whole_runs" || status=$?
   whole_runs=""
   cat "$results/whole.txt"
