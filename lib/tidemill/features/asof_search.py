@@ -67,7 +67,9 @@ class _Piece:
     rows: Longs
 
 
-def look_up(lookup: Lookup, bucket: int, keys: pa.Array, at: Longs, piece_rows: int = PIECE_ROWS) -> list[pa.Array]:
+def look_up(
+    lookup: Lookup, bucket: int, keys: pa.Array, at: Longs, piece_rows: int = PIECE_ROWS
+) -> list[pa.ChunkedArray]:
     """For each pair of key and time the columns of the newest row that it may use, null where there is none.
 
     Args:
@@ -176,7 +178,7 @@ def _newest(piece: _Piece, keys: pa.Array, latest: Longs) -> Longs:
     return np.where(low > first, low - 1, -1)
 
 
-def _gather(files: Sequence[pq.ParquetFile], rows: Longs, schema: pa.Schema) -> list[pa.Array]:
+def _gather(files: Sequence[pq.ParquetFile], rows: Longs, schema: pa.Schema) -> list[pa.ChunkedArray]:
     """The columns of rows that are counted through all files, in the order asked for; -1 is a row of nulls."""
     found, places = np.unique(rows, return_inverse=True)
     if found.size and found[0] < 0:
@@ -185,9 +187,8 @@ def _gather(files: Sequence[pq.ParquetFile], rows: Longs, schema: pa.Schema) -> 
     for batch, wanted in _batches_with(files, found, schema.names):
         for part, field in zip(parts, schema, strict=True):
             part.append(_typed(batch, wanted, field))
-    columns = [
-        pa.concat_arrays(part) if part else pa.nulls(0, field.type) for part, field in zip(parts, schema, strict=True)
-    ]
+    # In the pieces that were read: putting them together would move every value once more.
+    columns = [pa.chunked_array(part, field.type) for part, field in zip(parts, schema, strict=True)]
     if len(found) == len(rows) and (rows[1:] > rows[:-1]).all():  # as a spine on the view's own grid mostly asks
         return columns
     index = pa.array(places, mask=rows < 0)

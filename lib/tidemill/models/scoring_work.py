@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tidemill.features.window_plan import Plan
     from tidemill.models.onnx_scoring import Scorer
 
-_BATCH_ROWS = 1 << 16
+_BATCH_ROWS = 1 << 15  # as look-ups bring them: nothing is copied to put batches together
 
 
 @dataclass(frozen=True)
