@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from tidemill.cli.evaluating import EVALUATION, evaluation_page
+from tidemill.cli.reference import keep_references
 from tidemill.core.digest import digest_of, digest_of_code
 from tidemill.core.failpoints import failpoint
+from tidemill.core.frozen import freeze
 from tidemill.data.commit import commit
 from tidemill.data.pins import pin
 from tidemill.data.read import read
 from tidemill.data.write import Batch
 from tidemill.features.tables import labels_table, view_table
-from tidemill.models.card import CARD
+from tidemill.models.card import CARD, DECLARATION, build_card
 from tidemill.models.evaluation import evaluate_table
 from tidemill.models.fits import layout
 from tidemill.models.gate_intervals import Gate, gate_intervals
 from tidemill.models.learning_curve import learning_curve
 from tidemill.models.metric_values import ENDS, scalars
+from tidemill.models.packaging import build_package
 from tidemill.models.promotion import CHALLENGER
+from tidemill.models.reasons import read_parts
+from tidemill.models.reasons_rows import importance
 from tidemill.models.registry_runs import TRAINING_SET
+from tidemill.models.search import search
 from tidemill.models.tables import gate_scores_table, training_sets_table
-from tidemill.models.training_set import build_training_set
+from tidemill.models.training_set import GATE, build_training_set
+from tidemill.models.training_statistics import STATISTICS, column_statistics
 from tidemill.models.wandb_runs import copy_runs
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from tidemill.cli.auditing import Audited
     from tidemill.cli.context import Context
     from tidemill.core.train_config import Train
     from tidemill.models.packaging import Package
@@ -38,6 +49,25 @@ if TYPE_CHECKING:
     from tidemill.models.search import Search
     from tidemill.models.splits import Plan
     from tidemill.models.use_case import UseCase
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A training in MLflow, not registered yet.
+
+    Args:
+        run: of the best candidate.
+        uri: of its model.
+        search: what was tried.
+        gate: how the best does on the gate rows.
+        card: of the model.
+    """
+
+    run: str
+    uri: str
+    search: Search
+    gate: Gate
+    card: dict[str, Any]
 
 
 def keep_training_set(context: Context, plan: Plan, identity: str, inputs: dict[str, Any]) -> tuple[DataFrame, str]:
@@ -60,7 +90,46 @@ def keep_training_set(context: Context, plan: Plan, identity: str, inputs: dict[
     return rows.persist(), joined.said
 
 
-def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dict[str, Any]) -> Gate:
+def fit_and_log(
+    context: Context,
+    rows: DataFrame,
+    plan: Plan,
+    parent: str,
+    identity: str,
+    inputs: dict[str, Any],
+    audited: Audited,
+) -> Logged:
+    """Tries every candidate, and logs them with what belongs to the best below the parent run of the training.
+
+    Args:
+        context: of the run.
+        rows: the training set.
+        plan: how it is divided.
+        parent: the run.
+        identity: of the training set.
+        inputs: of its batch.
+        audited: the audit that the card names.
+    """
+    use_case, settings, say, registry = context.use_case, context.config.train, context.progress.say, context.registry
+    found = search(rows, use_case, plan, settings, context.root / "search", identity, say)
+    failpoint("train.searched")
+    gate = _keep_gate_scores(context, found, identity, inputs)
+    card = build_card(use_case, found, gate, plan, identity, context.as_of, settings.of_fits())
+    card |= {"audit": audited.batch_id, **_made_of(inputs), **_of_fits(rows, use_case, found, settings, say)}
+    held = column_statistics(rows, training_sets_table(use_case).columns)
+    held |= {"training_set_id": identity, "profile": keep_references(context, identity)}
+    documents = {CARD: card, DECLARATION: freeze(use_case), STATISTICS: held}
+    say("exporting the best")
+    with TemporaryDirectory(dir=registry.temporary) as folder:
+        best, classes = found.finalists[0].model, use_case.classes
+        package = build_package(best, rows, use_case.task, Path(folder), classes, card["threshold"])
+        card["importance"] = importance(rows.where(F.col("part") == GATE), read_parts(package.graph))
+        say("logging to MLflow")
+        run, uri = _log_search(registry, parent, identity, found, package, documents, use_case.metric)
+    return Logged(run, uri, found, gate, card)
+
+
+def _keep_gate_scores(context: Context, found: Search, identity: str, inputs: dict[str, Any]) -> Gate:
     """Commits the scores that the best's gate fit gives the gate rows, and judges them as they were kept.
 
     Also how sure the metrics are.
@@ -76,7 +145,7 @@ def keep_gate_scores(context: Context, found: Search, identity: str, inputs: dic
     return Gate(judged.metrics, gate_intervals(rows, use_case, scalars(judged.metrics), threshold), judged.path)
 
 
-def of_fits(
+def _of_fits(
     rows: DataFrame, use_case: UseCase, found: Search, settings: Train, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """What the card says of the best's fits: how their rows lay, and the learning curve where it is asked for."""
@@ -88,7 +157,7 @@ def of_fits(
     return said
 
 
-def log_search(
+def _log_search(
     registry: Registry,
     parent: str,
     identity: str,
@@ -124,7 +193,7 @@ def log_search(
     return runs[best.candidate.name], registry.log_package(runs[best.candidate.name], package, {**documents, **pages})
 
 
-def made_of(inputs: dict[str, Any]) -> dict[str, Any]:
+def _made_of(inputs: dict[str, Any]) -> dict[str, Any]:
     """What the card says a model was made of: the code's digest, and the batches of gold rows and labels."""
     return {"code": digest_of_code(), "data": {"gold": inputs["batches"], "labels": inputs["labels"]}}
 
