@@ -124,7 +124,8 @@ def produce(trial: Trial, topic: str, values: list[str]) -> None:
         "bootstrap.servers": trial.variables["TIDEMILL_KAFKA"],
         "log_level": 0,
     }
-    for made in AdminClient(address).create_topics([NewTopic(topic, 2, 1)]).values():
+    admin = AdminClient(address)  # held until the topics are there: its end would end the wait for them
+    for made in admin.create_topics([NewTopic(topic, 2, 1)]).values():
         made.result(30)
     producer = Producer(address)
     for number, value in enumerate(values):
