@@ -108,8 +108,8 @@ def shop(request: pytest.FixtureRequest, trial: Trial, tmp_path: Path) -> Shop:
     }
     server |= {"customProperties": [{"property": "topic", "value": topic}]}
     contract.write_text(text.replace(landing, f"  - {json.dumps(server)}\n"), encoding="utf-8")
-    rows = [{"Customer": who, "At": f"{at:%Y-%m-%d %H:%M:%S}", "Amount": amount} for who, at, amount in orders()]
-    rows.append({"Customer": "c001", "At": "not a time", "Amount": "1.00"})
+    rows = [{"Customer": who, "At": f"{at:%Y-%m-%d %H:%M:%S}", "Amount": float(amount)} for who, at, amount in orders()]
+    rows.append({"Customer": "c001", "At": "not a time", "Amount": 1.0})
     produce(trial, topic, [json.dumps(row) for row in rows] + ['{"Customer": "c002", "At": '])
     return made
 
