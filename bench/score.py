@@ -166,16 +166,25 @@ def transform(model: str, data: Path, out: Path) -> None:
 
 
 def udf(model: str, data: Path, out: Path) -> None:
-    """MLflow's UDF around a flavour that works on executors: XGBoost's own, and the graph for MLlib's models."""
+    """MLflow's UDF around a flavour that works on executors: XGBoost's own, and the graph for MLlib's models.
+
+    XGBoost's own knows the booster alone: Spark fills what is missing before it.
+    """
     import mlflow
+    from pyspark.ml import PipelineModel
+    from pyspark.ml.feature import ImputerModel
     from pyspark.sql import functions as F
 
     spark = _session()
     folder = _flavoured(model, data, out)
     predict = mlflow.pyfunc.spark_udf(spark, folder, result_type="double", env_manager="local")
-    names = [feature.name for feature in use_case().features]
-    scored = _gold(spark, data / "all").select("customer", predict(F.struct(*names)).alias("score"))
-    _write(scored, out)
+    names, rows = [feature.name for feature in use_case().features], _gold(spark, data / "all")
+    if model == "xgboost":
+        filling = PipelineModel.load((data / "models" / model / "sparkml").as_uri()).stages[0]
+        if not isinstance(filling, ImputerModel):
+            raise TypeError(filling)
+        names, rows = filling.getOutputCols(), filling.transform(rows)
+    _write(rows.select("customer", predict(F.struct(*names)).alias("score")), out)
 
 
 def _flavoured(model: str, data: Path, out: Path) -> str:
