@@ -28,6 +28,7 @@ _QUIET = {
     "x_disable_stats": True,
     "x_disable_machine_info": True,
     "x_disable_meta": True,
+    "x_save_requirements": False,
     "init_timeout": 30.0,
     "finish_timeout": 60.0,
 }
