@@ -6,7 +6,7 @@ more than the others: it also finds the population, in the events of the source,
 
 None of these gives reasons, as the job on a cluster. What those cost on top, as on one machine, is reported and not
 judged, on a hundredth of the rows: beside "ours MODEL hundredth" there is "ours MODEL hundredth reasons", with three of
-them a row. What takes minutes and lies far from its limit, Spark's pipelines and the UDFs, is measured once.
+them a row. Spark's pipelines and the UDFs take minutes each, and are measured once.
 """
 
 from __future__ import annotations

@@ -152,23 +152,13 @@ def _moved(
 ) -> list[Moved]:
     if not sample:
         return []
-    rows = _variants(context, view, cuts, doubts, sample)
-    counts = count_moved(rows, view, doubts, current_stamps(gold_builder(context), view, cuts)).first()
-    return read_moved({} if counts is None else counts.asDict(), view, doubts)
-
-
-def _variants(
-    context: Context,
-    view: FeatureView,
-    cuts: Sequence[datetime],
-    doubts: Mapping[str, Doubts],
-    sample: dict[str, int],
-) -> DataFrame:
     gold = read_view(context.spark, context.lake, view, cuts).where(F.col(view.entity.key).isin(list(sample)))
     silver = {source.name: _histories(context, view, source, gold, sample) for source in view.sources}
     corrected = {s.name for s in view.sources if has_versions(context.lake, context.silver(s))}
-    rows = build_variants(silver, view, stamps(view, cuts), doubts, corrected)
-    return rows.where(F.col("key").isin(list(sample))).unionByName(as_gold_variant(gold, view))
+    computed = build_variants(silver, view, stamps(view, cuts), doubts, corrected)
+    rows = computed.where(F.col("key").isin(list(sample))).unionByName(as_gold_variant(gold, view))
+    counts = count_moved(rows, view, doubts, current_stamps(gold_builder(context), view, cuts)).first()
+    return read_moved({} if counts is None else counts.asDict(), view, doubts)
 
 
 def _histories(

@@ -102,7 +102,7 @@ def summarise(findings: Sequence[Finding]) -> str:
     """One line about an audit."""
     features = len({f.feature for f in findings})
     rows = max((f.compared for f in findings if f.check == FUTURE), default=0)
-    bare = sorted({f.feature for f in findings if f.verdict == WARN and f.reason == _NOBODY})
+    bare = sorted({f.feature for f in findings if f.verdict == WARN and f.check != ALONE})
     warned = sorted({f.feature for f in findings if f.verdict == WARN} - {*bare})
     bad = sorted({f.feature for f in findings if f.verdict == FAIL})
     unknown = sorted({f.feature for f in findings if f.verdict == UNCHECKED})

@@ -51,12 +51,11 @@ class _InOneTask:
     def _fit(self: Any, dataset: DataFrame) -> Any:
         columns, _ = self._prepare_input_columns_and_feature_prop(dataset)
         rows = dataset.select(*columns)
-        plain = _PLAIN | {*self.getOrDefault("features_cols")}
-        if self.getOrDefault("num_workers") > 1 or not {*rows.columns} <= plain:
+        features = self.getOrDefault("features_cols")
+        if self.getOrDefault("num_workers") > 1 or not {*rows.columns} <= {*_PLAIN, *features}:
             return super()._fit(dataset)  # type: ignore[misc]
         self._validate_params()
         parameters, call, matrix = self._get_xgb_parameters(rows)
-        features = self.getOrDefault("features_cols")
         fit = partial(_fit_batches, features=features, parameters=parameters, call=call, matrix=matrix)
         fitted = next(rows.coalesce(1).mapInArrow(fit, "booster binary, config string").toLocalIterator())
         model = self._convert_to_sklearn_model(bytearray(fitted["booster"]), fitted["config"])
